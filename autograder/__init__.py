@@ -1,0 +1,1 @@
+"""Auto-graded deep-learning assignments: student NumPy code checked against PyTorch."""

@@ -1,0 +1,1 @@
+"""Dropout: masks, inverted and original scaling, gradients, Monte Carlo dropout, MNIST."""

@@ -1,0 +1,110 @@
+"""The command ``autograder``: what can be done from a terminal?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from autograder.engine.messages import _
+
+DONE, NOT_ENOUGH, COULD_NOT = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    parser = argparse.ArgumentParser(prog="autograder", description=_("Grade notebooks."))
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    grading = commands.add_parser(
+        "grade",
+        help=_("grade single notebooks, outside a gradebook"),
+        description=_(
+            "Grade notebooks. Exit status: 0 if all points were reached (or --min-score), 1 if not, "
+            "2 if a notebook could not be graded."
+        ),
+    )
+    grading.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
+    grading.add_argument("--course", type=Path, default=Path(), help=_("folder with source/ or release/"))
+    grading.add_argument("--assignment", help=_("its name; found by the cells if not given"))
+    grading.add_argument("--student", default="", help=_("whose hidden cases to draw"))
+    grading.add_argument("--json", type=Path, metavar="FILE", help=_("write the whole result there"))
+    grading.add_argument(
+        "--min-score", type=float, metavar="POINTS", help=_("points that are enough")
+    )
+    grading.add_argument("--cell-seconds", type=float, help=_("wall time for one cell"))
+    grading.add_argument("--notebook-seconds", type=float, help=_("wall time for one notebook"))
+    grading.set_defaults(run=grade_command)
+
+    making = commands.add_parser("course", help=_("generate release/ and reference/ from source/"))
+    making.add_argument("--course", type=Path, default=Path(), help=_("folder with source/"))
+    making.set_defaults(run=course_command)
+
+    showing = commands.add_parser("demo", help=_("grade a small made-up class with nbgrader"))
+    showing.add_argument("--course", type=Path, default=Path(), help=_("folder with source/"))
+    showing.add_argument("--to", type=Path, default=Path("demo-course"), help=_("where to make it"))
+    showing.set_defaults(run=demo_command)
+
+    options = parser.parse_args(arguments)
+    status: int = options.run(options)
+    return status
+
+
+def grade_command(options: argparse.Namespace) -> int:
+    """Grade notebooks, print a table for each, and tell by the status whether it is enough."""
+    from autograder.examiner.grade import Course, grade
+    from autograder.examiner.kernel import Limits
+    from autograder.reports import as_json, terminal
+
+    course = Course(options.course)
+    if not course.notebooks:
+        print(
+            _("autograder: no source/ or release/ with notebooks in {root}").format(root=course.root),
+            file=sys.stderr,
+        )
+        return COULD_NOT
+    given = {
+        "cell_seconds": options.cell_seconds,
+        "notebook_seconds": options.notebook_seconds,
+    }
+    limits = Limits(**{name: value for name, value in given.items() if value is not None})
+    reports = []
+    for path in options.notebooks:
+        report = grade(path, course, options.assignment, options.student, limits)
+        print(terminal.table(report), flush=True)
+        reports.append(report)
+    if options.json:
+        text = json.dumps(as_json.document(reports), indent=1, ensure_ascii=False)
+        try:
+            options.json.write_text(text + "\n", encoding="utf-8")
+        except OSError as error:
+            print(f"autograder: {options.json}: {error.strerror}", file=sys.stderr)
+            return COULD_NOT
+    if not all(r.graded for r in reports):
+        return COULD_NOT
+    enough = all(
+        r.points >= (r.max_points if options.min_score is None else options.min_score) - 1e-6
+        for r in reports
+    )
+    return DONE if enough else NOT_ENOUGH
+
+
+def course_command(options: argparse.Namespace) -> int:
+    """Generate release and reference notebooks of all assignments."""
+    from autograder.course import generate
+
+    generate(options.course.resolve(), options.course.resolve())
+    return DONE
+
+
+def demo_command(options: argparse.Namespace) -> int:
+    """Make a small class and grade it with nbgrader's own commands."""
+    from autograder.demo import demo
+
+    return demo(options.course.resolve(), options.to.resolve())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

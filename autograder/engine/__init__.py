@@ -1,0 +1,1 @@
+"""How does any check run? Declarations, comparison, diagnosis, results."""

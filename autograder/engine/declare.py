@@ -1,0 +1,139 @@
+"""What is a check made of? The types in which an assignment declares what it proves.
+
+A :class:`Check` belongs to one student function (or a pair that works together) and scores several
+:class:`Aspect` s. An aspect calls the functions on its cases, *observes* what comes back as a dict of
+named values, and says what each value was *expected* to be. Because an observation is plain data, the
+observation of a known wrong implementation can be compared with the student's: that is how a mistake
+gets its name (see :mod:`autograder.engine.diagnosis`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from autograder.engine.compare import Expectation
+
+Functions = tuple[Callable[..., Any], ...]
+"""The student's functions, in the order in which the check takes them."""
+
+Observation = dict[str, Any]
+"""What was seen: a label that a student understands, and a plain value or array."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One situation in which the student's functions are called.
+
+    Attributes
+    ----------
+    label:
+        The situation as a student should read it, such as ``"p = 0.2, x of shape (2, 3)"``.
+    given:
+        Arguments for the aspect's ``observe``. Never modified: ``observe`` passes copies on.
+    show:
+        Names of the entries of ``given`` that are printed when the case fails.
+    """
+
+    label: str
+    given: Mapping[str, Any]
+    show: tuple[str, ...] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.given[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+@dataclass(frozen=True)
+class Aspect:
+    """One thing that a check scores.
+
+    Attributes
+    ----------
+    name:
+        Short name for tables, such as ``"scaling"``.
+    says:
+        What a correct function does, in one sentence.
+    weight:
+        Share of the check's points, relative to the other aspects.
+    cases:
+        ``cases(rng, hidden)`` draws the cases, smallest first.
+    observe:
+        ``observe(functions, case)`` calls the student's functions and returns what was seen.
+    expect:
+        ``expect(case, seen)`` returns the expectation for each observed value that is judged.
+    explains:
+        Whether a known mistake is looked for in what was seen; False where repeating the observation
+        for every catalogue entry would take too long.
+    """
+
+    name: str
+    says: str
+    weight: float
+    cases: Callable[[np.random.Generator, bool], Sequence[Case]]
+    observe: Callable[[Functions, Case], Observation]
+    expect: Callable[[Case, Observation], Mapping[str, Expectation]]
+    explains: bool = True
+
+
+@dataclass(frozen=True)
+class Misconception:
+    """A wrong implementation that people write, and what to tell them.
+
+    Attributes
+    ----------
+    id:
+        Short and stable, such as ``"D1-unscaled"``.
+    says:
+        What is probably wrong and where to look, in at most two sentences.
+    functions:
+        The wrong implementation, as the check takes it.
+    """
+
+    id: str
+    says: str
+    functions: Functions
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is proven about one student function.
+
+    Attributes
+    ----------
+    name:
+        Name of the check: what follows ``check.`` in a notebook.
+    assignment:
+        Name of the assignment it belongs to.
+    proves:
+        What a pass proves, in one sentence.
+    takes:
+        Names of the student functions that the check takes, in order.
+    aspects:
+        What is scored.
+    misconceptions:
+        Returns the catalogue entries for this check, in the order in which ties are broken.
+        A function, so that the catalogue is only built when something failed.
+    seconds:
+        The student's functions may run this long in all, wall time.
+    partial:
+        Whether aspects that hold earn their share when others don't. False for repairs: the broken
+        function that students are given already has most aspects right.
+    remark:
+        Returns a sentence that must be seen with the result, or an empty string.
+    """
+
+    name: str
+    assignment: str
+    proves: str
+    takes: tuple[str, ...]
+    aspects: tuple[Aspect, ...]
+    misconceptions: Callable[[], Sequence[Misconception]] = field(default=tuple)
+    seconds: float = 10.0
+    partial: bool = True
+    remark: Callable[[], str] = str

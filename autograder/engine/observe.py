@@ -1,0 +1,151 @@
+"""What happens when a student function is called? Calls it and records everything as plain data.
+
+Whatever the function does, the caller gets an observation: prints and warnings are collected instead
+of shown (a warning on stderr would cost the points of the cell under stock nbgrader), exceptions
+become :class:`~autograder.engine.compare.Raised`, and NumPy's global random state is seeded first and
+restored after, so that code which draws from it is repeatable and noticed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import linecache
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograder.engine.compare import Raised, is_numeric
+from autograder.engine.declare import Aspect, Case, Functions, Observation
+from autograder.engine.messages import _
+
+GLOBAL_SEED = 20140615
+PACKAGE = Path(__file__).parents[1]
+
+
+class WrongReturn(Exception):
+    """A student function returned something of another kind than its docstring says."""
+
+
+class Captured(io.StringIO):
+    """Text that the student's functions printed, kept up to ``limit`` characters."""
+
+    limit = 2000
+
+    def write(self, text: str) -> int:
+        super().write(text[: max(0, self.limit - self.tell())])
+        return len(text)
+
+
+def observe(
+    aspect: Aspect, functions: Functions, case: Case, printed: Captured
+) -> Observation | Raised:
+    """Run ``aspect.observe`` on one case; never raises an ``Exception``."""
+    with quiet(printed), known_global_random_state():
+        try:
+            return aspect.observe(functions, case)
+        except (Exception, SystemExit) as error:
+            return raised(error)
+
+
+def attempt(call: Callable[[], Any]) -> Raised | None:
+    """Call ``call`` and return the exception that it raised, or ``None``."""
+    try:
+        call()
+    except Exception as error:
+        return raised(error)
+    return None
+
+
+def raised(error: BaseException) -> Raised:
+    """Describe an exception and the line of the student's code that it came from."""
+    if isinstance(error, WrongReturn):
+        return Raised(_("wrong return value"), str(error))
+    own = [
+        f
+        for f in traceback.extract_tb(error.__traceback__)
+        if not Path(f.filename).is_relative_to(PACKAGE) and "site-packages" not in f.filename
+    ]
+    where = ""
+    if own:
+        line = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
+        where = _("line {n}: {line}").format(n=own[-1].lineno, line=line)
+    try:
+        message = str(error)
+    except Exception:
+        message = ""
+    return Raised(type(error).__name__, message, where)
+
+
+def array(value: Any, name: str) -> NDArray[Any]:
+    """Return ``value`` if it is a numeric NumPy array (or scalar).
+
+    Raises
+    ------
+    WrongReturn
+        If it is not; ``name`` is what the student's docstring calls it.
+    """
+    if not isinstance(value, np.ndarray | np.generic) or not is_numeric(value):
+        raise WrongReturn(
+            _("{name} should be a NumPy array of numbers, got {type}").format(
+                name=name, type=type(value).__name__
+            )
+        )
+    return np.asarray(value)
+
+
+def parts(value: Any, *names: str) -> tuple[Any, ...]:
+    """Return ``value`` if it is a tuple of as many parts as there are ``names``.
+
+    Raises
+    ------
+    WrongReturn
+        If it is not (an array of matching length would unpack without complaint).
+    """
+    if not isinstance(value, tuple) or len(value) != len(names):
+        got = (
+            _("a tuple of {n}").format(n=len(value))
+            if isinstance(value, tuple)
+            else type(value).__name__
+        )
+        raise WrongReturn(
+            _("expected the {n} values `{names}`, got {got}").format(
+                n=len(names), names=", ".join(names), got=got
+            )
+        )
+    return value
+
+
+@contextlib.contextmanager
+def quiet(printed: Captured) -> Iterator[None]:
+    """Collect standard output, standard error and warnings in ``printed``."""
+    with (
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(printed),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("always")
+        yield
+
+
+@contextlib.contextmanager
+def known_global_random_state() -> Iterator[None]:
+    """Seed ``numpy.random``'s global state, and put the caller's back afterwards."""
+    state = np.random.get_state()
+    np.random.seed(GLOBAL_SEED)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)
+
+
+def in_ipython() -> bool:
+    """Tell whether this runs in IPython or a notebook."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and ipython.get_ipython() is not None

@@ -1,0 +1,235 @@
+"""What came out of a check? Its score, and its face as text, HTML and JSON."""
+
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from autograder.engine.compare import show
+from autograder.engine.messages import _
+
+MIME = "application/vnd.autograder.result+json"
+WIDTH = 100
+MAX_LINES = 15
+
+
+@dataclass(frozen=True)
+class AspectResult:
+    """Whether one aspect holds."""
+
+    name: str
+    says: str
+    weight: float
+    passed: bool
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The smallest case of the first aspect that failed."""
+
+    aspect: str
+    case: str
+    given: tuple[tuple[str, Any], ...]
+    what: str
+    expected: str
+    actual: str
+    how: str
+    raised: bool
+
+    def lines(self) -> list[str]:
+        """Return the case as lines of text: arguments, expected and actual value, difference."""
+        lines = [_("Smallest failing case: {case}").format(case=self.case)]
+        rows = [(f"{name} =", show(value) if isinstance(value, np.ndarray) else str(value))
+                for name, value in self.given]
+        if self.raised:
+            rows.append((_("your function raised"), self.actual))
+        else:
+            rows.append((_("expected {what}").format(what=self.what), self.expected))
+            rows.append((_("yours"), self.actual))
+        width = max(len(label) for label, _text in rows)
+        for label, text in rows:
+            lines += textwrap.indent(text, " " * (width + 4)).splitlines()
+            first = len(lines) - len(text.splitlines() or [""])
+            lines[first] = f"  {label:>{width}}  " + lines[first][width + 4 :]
+        if self.how:
+            lines.append(f"  {'':>{width}}  ({self.how})")
+        return lines
+
+
+@dataclass(frozen=True)
+class Named:
+    """A known mistake that explains the failure."""
+
+    id: str
+    says: str
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """The outcome of one check.
+
+    ``score`` is the share of the check's points that was reached, from 0 to 1. ``note`` replaces the
+    failing case when there is nothing to compare (not written, out of time, could not run); ``remark``
+    must be seen in any case.
+    """
+
+    check: str
+    assignment: str
+    proves: str
+    hidden: bool
+    aspects: tuple[AspectResult, ...]
+    failure: Failure | None = None
+    named: tuple[Named, ...] = ()
+    note: str = ""
+    printed: str = ""
+    partial: bool = True
+    remark: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """True when every aspect holds (and there is at least one)."""
+        return bool(self.aspects) and all(a.passed for a in self.aspects)
+
+    @property
+    def score(self) -> float:
+        """Weight of the aspects that hold over the weight of all; all or nothing if not ``partial``."""
+        if not self.partial:
+            return float(self.passed)
+        total = sum(a.weight for a in self.aspects)
+        return sum(a.weight for a in self.aspects if a.passed) / total if total else 0.0
+
+    def summary(self) -> str:
+        """Return one line: what was checked and how much of it holds."""
+        kind = _(" on hidden cases") if self.hidden else ""
+        if self.passed:
+            return _("✓ {check}{kind}: all {n} aspects hold.").format(
+                check=self.check, kind=kind, n=len(self.aspects)
+            )
+        return _("✗ {check}{kind}: {n} of {total} aspects hold ({percent:.0f} % of the points).").format(
+            check=self.check,
+            kind=kind,
+            n=sum(a.passed for a in self.aspects),
+            total=len(self.aspects),
+            percent=100 * self.score,
+        )
+
+    def reason(self) -> str:
+        """Return the shortest explanation of a failure: the named mistake, the note, or the aspect."""
+        if self.passed:
+            return ""
+        if self.named:
+            return _(self.named[0].says)
+        if self.note:
+            return self.note
+        failed = [a for a in self.aspects if not a.passed]
+        return _("Not so: {says}.").format(says=_(failed[0].says)) if failed else ""
+
+    def text(self) -> str:
+        """Return the result as at most 15 lines of plain text."""
+        remark = [self.remark] if self.remark else []
+        if self.passed:
+            return "\n  ".join([self.summary(), *remark, _(self.proves)])
+        if self.note and self.failure is None:
+            return "\n  ".join([self.summary(), *remark, self.note])
+        failed = [a for a in self.aspects if not a.passed]
+        held = [a for a in self.aspects if a.passed]
+        lines = [self.summary(), *remark, _fit(f"  ✗ {failed[0].name}: {_(failed[0].says)}")]
+        if failed[1:]:
+            lines.append(_fit("  ✗ " + ", ".join(a.name for a in failed[1:])))
+        if held:
+            lines.append(_fit("  ✓ " + ", ".join(a.name for a in held)))
+        if self.failure:
+            lines += [_fit(line) for line in self.failure.lines()]
+        tail = [self.note] if self.note else [_("Probably: ") + _(m.says) for m in self.named]
+        for says in tail:
+            wrapped = textwrap.wrap(says, WIDTH, subsequent_indent="  ")
+            if len(lines) + len(wrapped) <= MAX_LINES:
+                lines += wrapped
+        return "\n".join(lines)
+
+    def html(self) -> str:
+        """Return the result as HTML: a table of all aspects, then the failing case and its reason."""
+        esc = html.escape
+        rows = "".join(
+            f'<tr><td style="text-align:center">{"✓" if a.passed else "✗"}</td>'
+            f'<td style="text-align:left"><b>{esc(a.name)}</b></td>'
+            f'<td style="text-align:left">{esc(_(a.says))}</td></tr>'
+            for a in self.aspects
+        )
+        out = [f"<b>{esc(self.summary())}</b>"]
+        if self.remark:
+            out.append(f"<p>{esc(self.remark)}</p>")
+        if self.passed:
+            out.append(
+                f"<details><summary>{esc(_(self.proves))}</summary><table>{rows}</table></details>"
+            )
+        else:
+            out.append(f"<table>{rows}</table>")
+        if self.failure:
+            out.append(f"<pre>{esc(chr(10).join(self.failure.lines()))}</pre>")
+        if self.note:
+            out.append(f"<p>{esc(self.note)}</p>")
+        out += [
+            f'<p style="border-left:3px solid #d55e00;padding-left:0.7em"><b>{esc(_("Probably: "))}'
+            f"</b>{esc(_(m.says))}</p>"
+            for m in self.named
+        ]
+        if self.printed.strip():
+            label = _("What your functions printed during the check")
+            out.append(
+                f"<details><summary>{esc(label)}</summary><pre>{esc(self.printed)}</pre></details>"
+            )
+        return "\n".join(out)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain JSON data."""
+        data = asdict(self)
+        if self.failure:
+            data["failure"]["given"] = [[k, show(v)] for k, v in self.failure.given]
+        return data | {"passed": self.passed, "score": self.score}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> CheckResult:
+        """Read what :meth:`to_dict` wrote.
+
+        Raises
+        ------
+        ValueError
+            If ``data`` is not of that form.
+        """
+        try:
+            failure = data["failure"]
+            return cls(
+                check=str(data["check"]),
+                assignment=str(data["assignment"]),
+                proves=str(data["proves"]),
+                hidden=bool(data["hidden"]),
+                aspects=tuple(
+                    AspectResult(
+                        str(a["name"]), str(a["says"]), float(a["weight"]), a["passed"] is True
+                    )
+                    for a in data["aspects"]
+                ),
+                failure=Failure(**{**failure, "given": tuple((k, v) for k, v in failure["given"])})
+                if failure
+                else None,
+                named=tuple(Named(str(m["id"]), str(m["says"])) for m in data["named"]),
+                note=str(data["note"]),
+                printed=str(data["printed"]),
+                partial=data["partial"] is True,
+                remark=str(data["remark"]),
+            )
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ValueError(f"not a check result: {error!r}") from error
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        return {"text/plain": self.text(), "text/html": self.html(), MIME: self.to_dict()}
+
+
+def _fit(line: str) -> str:
+    return line if len(line) <= WIDTH else line[: WIDTH - 3] + "..."

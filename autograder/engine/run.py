@@ -1,0 +1,114 @@
+"""How is a check carried out? Calls the functions on every case, judges, and looks for the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from autograder.engine.compare import Raised
+from autograder.engine.declare import Check
+from autograder.engine.diagnosis import Trial, explain, judge
+from autograder.engine.limits import OutOfTime, time_limit
+from autograder.engine.messages import _
+from autograder.engine.observe import Captured, observe
+from autograder.engine.results import AspectResult, CheckResult, Failure, Named
+
+PUBLIC_SEED = 0
+
+
+def run_check(
+    check: Check, functions: tuple[Callable[..., Any], ...], hidden_seed: int | None = None
+) -> CheckResult:
+    """Run ``check`` on the student's ``functions``.
+
+    Parameters
+    ----------
+    check:
+        What to check.
+    functions:
+        The student's functions, in the order of ``check.takes``.
+    hidden_seed:
+        None for the public cases; a secret integer for hidden ones drawn from it.
+
+    Returns
+    -------
+    CheckResult
+        Whether each aspect holds, the smallest failing case, and the mistakes that explain it.
+        Student code cannot make this raise: an exception or an endless loop is a failed aspect.
+    """
+    printed = Captured()
+    trials: list[Trial] = []
+    out_of_time = False
+    try:
+        with time_limit(check.seconds):
+            run_trials(check, functions, hidden_seed, printed, trials)
+    except OutOfTime:
+        out_of_time = True
+    ran = {t.aspect.name for t in trials}
+    failed = {t.aspect.name for t in trials if t.failed}
+    if out_of_time:  # the aspect that was cut short, and all that follow, have not been shown to hold
+        cut = trials[-1].aspect.name if trials else None
+        failed |= {a.name for a in check.aspects if a.name not in ran or a.name == cut}
+
+    unwritten = all(t.failed for t in trials) and any(
+        isinstance(t.seen, Raised) and t.seen.type == "NotImplementedError" for t in trials
+    )
+    first = next((t for t in trials if t.failed), None)
+    return CheckResult(
+        check=check.name,
+        assignment=check.assignment,
+        proves=check.proves,
+        hidden=hidden_seed is not None,
+        aspects=tuple(
+            AspectResult(a.name, a.says, a.weight, a.name not in failed) for a in check.aspects
+        ),
+        failure=_failure(first) if first and not unwritten else None,
+        named=()
+        if unwritten or out_of_time or not failed
+        else tuple(Named(m.id, m.says) for m in explain(trials, check.misconceptions())),
+        note=_note(check, unwritten, out_of_time),
+        printed=printed.getvalue(),
+        partial=check.partial,
+        remark=check.remark(),
+    )
+
+
+def run_trials(
+    check: Check,
+    functions: tuple[Callable[..., Any], ...],
+    hidden_seed: int | None,
+    printed: Captured,
+    trials: list[Trial],
+) -> None:
+    """Append a trial to ``trials`` for every case of every aspect (kept when cut short by a limit)."""
+    for i, aspect in enumerate(check.aspects):
+        seed = [PUBLIC_SEED if hidden_seed is None else hidden_seed, i]
+        for case in aspect.cases(np.random.default_rng(seed), hidden_seed is not None):
+            trials.append(judge(aspect, case, observe(aspect, functions, case, printed)))
+
+
+def _failure(trial: Trial) -> Failure:
+    what, mismatch = next(iter(trial.mismatches.items()))
+    return Failure(
+        aspect=trial.aspect.name,
+        case=trial.case.label,
+        given=tuple((name, trial.case.given[name]) for name in trial.case.show),
+        what=what,
+        expected=mismatch.expected,
+        actual=mismatch.actual,
+        how=mismatch.how,
+        raised=isinstance(trial.seen, Raised),
+    )
+
+
+def _note(check: Check, unwritten: bool, out_of_time: bool) -> str:
+    names = ", ".join(check.takes)
+    if unwritten:
+        return _("{names}: not written yet (NotImplementedError).").format(names=names)
+    if out_of_time:
+        return _("{names} did not finish within {seconds:g} s: is there a loop that never ends?").format(
+            names=names, seconds=check.seconds
+        )
+    return ""

@@ -1,0 +1,1 @@
+"""Who runs what, where? Rebuilds a submission, executes it in a kernel, and reads the verdicts."""

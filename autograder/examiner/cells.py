@@ -1,0 +1,140 @@
+"""What kind of cell is this? Reads nbgrader's metadata, which a submission may have lost or forged."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+
+from autograder.engine.messages import _
+
+EXPERIMENT = "experiment"
+MAX_NOTEBOOK_BYTES = 100_000_000
+_HIDDEN = re.compile(r"^.*BEGIN HIDDEN TESTS.*$.*?^.*END HIDDEN TESTS.*$\n?", re.M | re.S)
+
+
+class UnreadableNotebook(ValueError):
+    """A file is not a notebook that can be graded; the message says why in one sentence."""
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """Read a notebook of any format version and return it in version 4.
+
+    Raises
+    ------
+    UnreadableNotebook
+        If the file is missing, empty, too large, not JSON, or not a notebook.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_NOTEBOOK_BYTES:
+            raise UnreadableNotebook(
+                _("the file has {size} MB; clear its outputs").format(size=size // 1_000_000)
+            )
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UnreadableNotebook(
+            _("the file cannot be read ({reason})").format(reason=error.strerror)
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UnreadableNotebook(_("the file is not UTF-8 text")) from error
+    if not text.strip():
+        raise UnreadableNotebook(_("the file is empty"))
+    try:
+        notebook = nbformat.reads(text, as_version=4)
+    except (nbformat.reader.NotJSONError, ValueError, RecursionError) as error:
+        raise UnreadableNotebook(_("the file is not JSON, so not a notebook")) from error
+    except Exception as error:  # nbformat's converters fail in many ways on JSON of another form
+        raise UnreadableNotebook(_("the file is JSON, but not a notebook")) from error
+    cells = notebook.get("cells")
+    if not isinstance(cells, list):
+        raise UnreadableNotebook(_("the file is JSON, but not a notebook"))
+    notebook.cells = [_tidy(cell) for cell in cells if isinstance(cell, dict)]
+    return notebook
+
+
+def _tidy(cell: NotebookNode) -> NotebookNode:
+    """Return the cell with fields of the right types, whatever the file said."""
+    source = cell.get("source", "")
+    if isinstance(source, list):
+        source = "".join(str(line) for line in source)
+    metadata = cell.get("metadata")
+    tidy = NotebookNode(
+        id=str(cell.get("id", "")),
+        cell_type=str(cell.get("cell_type", "")),
+        source=str(source),
+        metadata=metadata if isinstance(metadata, dict) else NotebookNode(),
+    )
+    if tidy.cell_type == "markdown" and isinstance(cell.get("attachments"), dict):
+        tidy.attachments = cell.attachments  # pictures in a written answer
+    return tidy
+
+
+def nbgrader(cell: NotebookNode) -> dict[str, Any]:
+    """Return the cell's nbgrader metadata, empty if it has none."""
+    found = cell.metadata.get("nbgrader")
+    return found if isinstance(found, dict) else {}
+
+
+def grade_id(cell: NotebookNode) -> str:
+    """Return the id that nbgrader knows the cell by, or an empty string."""
+    return str(nbgrader(cell).get("grade_id", ""))
+
+
+def is_solution(cell: NotebookNode) -> bool:
+    """Tell whether students write into this cell."""
+    return nbgrader(cell).get("solution") is True
+
+
+def is_test(cell: NotebookNode) -> bool:
+    """Tell whether the cell is graded automatically."""
+    return nbgrader(cell).get("grade") is True and not is_solution(cell)
+
+
+def is_manual(cell: NotebookNode) -> bool:
+    """Tell whether people grade the cell."""
+    meta = nbgrader(cell)
+    return meta.get("task") is True or (meta.get("grade") is True and is_solution(cell))
+
+
+def is_experiment(cell: NotebookNode) -> bool:
+    """Tell whether the cell only experiments, so that no graded cell depends on it."""
+    tags = cell.metadata.get("tags")
+    return isinstance(tags, list) and EXPERIMENT in tags
+
+
+def points(cell: NotebookNode) -> float:
+    """Return the points that the cell is worth."""
+    return float(nbgrader(cell).get("points", 0))
+
+
+def public_part(source: str) -> str:
+    """Return the source of a test cell as students get it: without hidden tests."""
+    return _HIDDEN.sub("", source).strip()
+
+
+def defined_functions(source: str) -> set[str]:
+    """Return the names of the functions that a cell defines at its top level."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set(re.findall(r"^def +(\w+)", source, re.M))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def check_calls(source: str) -> list[str]:
+    """Return the names of the checks that a test cell calls, in order."""
+    calls = [
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "check"
+    ]
+    calls.sort(key=lambda call: (call.lineno, call.col_offset))
+    return [call.func.attr for call in calls if isinstance(call.func, ast.Attribute)]

@@ -1,0 +1,256 @@
+"""What is a submission worth? Rebuilds, executes and scores one notebook, outside a gradebook.
+
+Fails closed: a graded cell without a readable verdict of exactly the checks it calls earns nothing, and
+every cell ends in one definite state with a sentence.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from autograder import check
+from autograder.engine.messages import _
+from autograder.engine.results import MIME, CheckResult
+from autograder.examiner import cells
+from autograder.examiner.kernel import Ending, Execution, Limits, execution_environment, kernel
+from autograder.examiner.rebuild import STUB, rebuild
+from autograder.secret import SECRET, STUDENT, course_secret
+
+
+class State(StrEnum):
+    """The one state in which a graded cell ends."""
+
+    PASSED = "passed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    UNANSWERED = "not answered"
+    TIMED_OUT = "timed out"
+    NOT_GRADED = "could not be graded"
+    MANUAL = "graded by hand"
+
+
+@dataclass(frozen=True)
+class CellGrade:
+    """The grade of one cell; ``says`` is the reason in one sentence, empty when it passed."""
+
+    id: str
+    points: float
+    max_points: float
+    state: State
+    says: str = ""
+    results: tuple[CheckResult, ...] = ()
+
+
+@dataclass
+class NotebookGrade:
+    """The grade of one notebook, or the reason why it could not be graded."""
+
+    path: Path
+    assignment: str = ""
+    cells: list[CellGrade] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    reason: str = ""
+    seconds: float = 0.0
+
+    @property
+    def graded(self) -> bool:
+        """False when the notebook could not be graded at all."""
+        return not self.reason
+
+    @property
+    def points(self) -> float:
+        """Points reached in automatically graded cells."""
+        return round(sum(c.points for c in self.cells if c.state is not State.MANUAL), 6)
+
+    @property
+    def max_points(self) -> float:
+        """Points of all automatically graded cells."""
+        return sum(c.max_points for c in self.cells if c.state is not State.MANUAL)
+
+    @property
+    def manual_points(self) -> float:
+        """Points that people give, not counted in the others."""
+        return sum(c.max_points for c in self.cells if c.state is State.MANUAL)
+
+
+class Course:
+    """The notebooks of a course: from ``source/``, or from ``release/`` where there is no source."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.has_source = any(self.root.glob("source/*/*.ipynb"))
+        folder = "source" if self.has_source else "release"
+        self.notebooks = {
+            path.parent.name: path for path in sorted(self.root.glob(f"{folder}/*/*.ipynb"))
+        }
+
+    def read(self, assignment: str) -> NotebookNode:
+        """Return the course's notebook of an assignment."""
+        return cells.read_notebook(self.notebooks[assignment])
+
+    def assignment_of(self, submitted: NotebookNode) -> str | None:
+        """Return the assignment that most cells of a submission belong to, or None."""
+        counts = {
+            name: rebuild(self.read(name), submitted).recognised for name in self.notebooks
+        }
+        best = max(counts, key=lambda name: counts[name], default=None)
+        return best if best and counts[best] else None
+
+
+def grade(
+    path: Path,
+    course: Course,
+    assignment: str | None = None,
+    student: str = "",
+    limits: Limits | None = None,
+) -> NotebookGrade:
+    """Grade one notebook; never raises because of what the notebook holds.
+
+    Parameters
+    ----------
+    path:
+        The submission.
+    course:
+        Where the assignment's own notebook comes from.
+    assignment:
+        Its name, or None to find it by the cells of the submission.
+    student:
+        Decides which hidden cases are drawn.
+    limits:
+        Limits on time and output.
+    """
+    start = time.monotonic()
+    report = NotebookGrade(path, assignment or "")
+    if assignment is not None and assignment not in course.notebooks:
+        report.reason = _("there is no assignment {name} in {root}").format(
+            name=assignment, root=course.root
+        )
+        return report
+    try:
+        submitted = cells.read_notebook(path)
+    except cells.UnreadableNotebook as error:
+        report.reason = str(error)
+        return report
+    name = assignment or course.assignment_of(submitted)
+    if name is None:
+        report.reason = _("no cell of it belongs to an assignment of this course")
+        return report
+    report.assignment = name
+    rebuilt = rebuild(course.read(name), submitted)
+    if rebuilt.recognised == 0:
+        report.reason = _("no cell of it belongs to the assignment {name}").format(name=name)
+        return report
+    report.remarks = rebuilt.remarks
+    if rebuilt.missing:
+        report.remarks.append(
+            _("missing solution cells: {names}").format(names=", ".join(rebuilt.missing))
+        )
+    environment = execution_environment(**{check.COLLECT: "1", STUDENT: student})
+    if course.has_source:
+        environment[SECRET] = course_secret(course.root)
+    executions = execute(rebuilt.notebook.cells, limits or Limits(), environment)
+    report.cells = [
+        score(cell, executions.get(i))
+        for i, cell in enumerate(rebuilt.notebook.cells)
+        if cells.is_test(cell) or cells.is_manual(cell)
+    ]
+    report.seconds = time.monotonic() - start
+    return report
+
+
+def execute(
+    notebook: Sequence[NotebookNode], limits: Limits, environment: dict[str, str]
+) -> dict[int, Execution]:
+    """Execute all code cells but experiments, in order; return what happened, by cell number.
+
+    When the kernel dies or hangs, the cell that did it is left out, a new kernel repeats the cells
+    before it (graded ones excepted) and the rest follows.
+    """
+    done: dict[int, Execution] = {}
+    left_out: set[int] = set()
+    end = time.monotonic() + limits.notebook_seconds
+    todo = [
+        i for i, c in enumerate(notebook) if c.cell_type == "code" and not cells.is_experiment(c)
+    ]
+    for _attempt in range(1 + limits.restarts):
+        with kernel(limits, environment) as running:
+            for i in todo:
+                if i in left_out or (cells.is_test(notebook[i]) and i in done):
+                    continue
+                seconds = min(limits.cell_seconds, end - time.monotonic())
+                if seconds <= 0:
+                    return done
+                done[i] = running.execute(notebook[i].source, seconds)
+                if done[i].ending in (Ending.DIED, Ending.UNRESPONSIVE):
+                    left_out.add(i)
+                    break
+            else:
+                return done
+    return done
+
+
+def score(cell: NotebookNode, execution: Execution | None) -> CellGrade:
+    """Turn what happened in a graded cell into its grade."""
+    name, maximum = cells.grade_id(cell), cells.points(cell)
+
+    def none(state: State, says: str) -> CellGrade:
+        return CellGrade(name, 0.0, maximum, state, says)
+
+    if cells.is_manual(cell):
+        return none(State.MANUAL, "")
+    if execution is None:
+        return none(State.TIMED_OUT, _("the notebook ran out of time before this cell"))
+    if execution.ending is Ending.DIED:
+        return none(State.NOT_GRADED, _("the kernel died while this cell ran"))
+    if execution.ending is not Ending.FINISHED:
+        return none(State.TIMED_OUT, _("the cell ran out of time"))
+    if execution.error:
+        missing = execution.error.startswith("NameError")
+        return none(State.UNANSWERED if missing else State.FAILED, execution.error)
+    results = read_results(execution.outputs)
+    if [r.check for r in results] != cells.check_calls(cell.source) or not results:
+        return none(State.NOT_GRADED, _("the cell gave no verdict"))
+    reached = combined_score(results)
+    failed = next((r for r in results if not r.passed), None)
+    state = State.PASSED if failed is None else State.PARTIAL if reached else State.FAILED
+    if failed is not None and not reached and "NotImplementedError" in failed.note:
+        state = State.UNANSWERED
+    says = failed.reason() if failed else ""
+    return CellGrade(name, round(reached * maximum, 6), maximum, state, says, tuple(results))
+
+
+def read_results(outputs: Sequence[NotebookNode]) -> list[CheckResult]:
+    """Return the check results among a cell's outputs; what is malformed is skipped."""
+    results = []
+    for output in outputs:
+        data = output.get("data", {}).get(MIME)
+        if isinstance(data, dict):
+            try:
+                results.append(CheckResult.from_dict(data))
+            except ValueError:
+                continue
+    return results
+
+
+def combined_score(results: Sequence[CheckResult]) -> float:
+    """Return the share of the points: per check, the aspects that hold in all of its runs."""
+    shares = []
+    for name in dict.fromkeys(r.check for r in results):
+        runs = [r for r in results if r.check == name]
+        if not runs[0].partial:
+            shares.append(float(all(r.passed for r in runs)))
+            continue
+        failed = {a.name for r in runs for a in r.aspects if not a.passed}
+        total = sum(a.weight for a in runs[0].aspects)
+        kept = sum(a.weight for a in runs[0].aspects if a.name not in failed)
+        shares.append(kept / total if total else 0.0)
+    return sum(shares) / len(shares)
+
+
+__all__ = ["STUB", "CellGrade", "Course", "NotebookGrade", "State", "grade"]

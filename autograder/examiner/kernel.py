@@ -1,0 +1,181 @@
+"""How is one cell executed? A kernel of our own, with limits on time and output."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.blocking import BlockingKernelClient
+from jupyter_client.manager import KernelManager
+from nbformat import NotebookNode
+from nbformat.v4 import new_output, output_from_msg
+
+from autograder.engine.messages import _
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a submission may use.
+
+    Attributes
+    ----------
+    cell_seconds, notebook_seconds:
+        Wall time for one cell, and for all cells of a notebook.
+    output_bytes:
+        Output kept per cell; the rest is thrown away as it arrives.
+    restarts:
+        How often a kernel that died is replaced, so that the remaining cells can be graded.
+    """
+
+    cell_seconds: float = 120.0
+    notebook_seconds: float = 600.0
+    output_bytes: int = 1_000_000
+    restarts: int = 12
+
+
+class Ending(Enum):
+    """How the execution of a cell ended."""
+
+    FINISHED = "finished"
+    TIMED_OUT = "timed out"
+    UNRESPONSIVE = "could not be interrupted"
+    DIED = "kernel died"
+
+
+@dataclass
+class Execution:
+    """What happened when a cell was executed."""
+
+    ending: Ending
+    outputs: list[NotebookNode] = field(default_factory=list)
+    cut: bool = False
+
+    @property
+    def error(self) -> str:
+        """The exception that the cell ended with, as one line, or an empty string."""
+        for output in self.outputs:
+            if output.output_type == "error":
+                text = f"{output.get('ename', '')}: {output.get('evalue', '')}".strip(": ")
+                return (text.splitlines() or [""])[0][:200]
+        return ""
+
+
+class Kernel:
+    """A running kernel: executes cells one after the other."""
+
+    def __init__(self, manager: KernelManager, client: BlockingKernelClient, limits: Limits) -> None:
+        self._manager, self._client, self._limits = manager, client, limits
+
+    def execute(self, source: str, seconds: float) -> Execution:
+        """Execute ``source`` and collect its outputs; ends within ``seconds`` and a short grace."""
+        message_id = self._client.execute(source, allow_stdin=False, stop_on_error=False)
+        result = Execution(Ending.FINISHED)
+        if self._collect(message_id, time.monotonic() + seconds, result):
+            return result
+        if not self._manager.is_alive():
+            result.ending = Ending.DIED
+            return result
+        self._manager.interrupt_kernel()
+        idle = self._collect(message_id, time.monotonic() + 5.0, result)
+        result.ending = Ending.TIMED_OUT if idle else Ending.UNRESPONSIVE
+        return result
+
+    def _collect(self, message_id: str, deadline: float, result: Execution) -> bool:
+        """Gather outputs until the kernel says that it is idle; False if it did not by then."""
+        room = self._limits.output_bytes - sum(_size(o) for o in result.outputs)
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                message = self._client.get_iopub_msg(timeout=min(0.5, left))
+            except queue.Empty:
+                if not self._manager.is_alive():
+                    return False
+                continue
+            if message["parent_header"].get("msg_id") != message_id:
+                continue
+            kind, content = message["msg_type"], message["content"]
+            if kind == "status" and content["execution_state"] == "idle":
+                return True
+            if kind not in ("stream", "display_data", "execute_result", "error"):
+                continue
+            output = output_from_msg(message)
+            if kind == "error" or _size(output) <= room:
+                room -= _append(result.outputs, output)
+            elif not result.cut:
+                result.cut = True
+                note = _("[more output than {n} bytes: the rest was thrown away]\n")
+                text = note.format(n=self._limits.output_bytes)
+                result.outputs.append(new_output("stream", name="stdout", text=text))
+        return False
+
+
+def _append(outputs: list[NotebookNode], output: NotebookNode) -> int:
+    """Add an output, joining streams; return its size."""
+    last = outputs[-1] if outputs else None
+    if last and output.output_type == "stream" == last.output_type and output.name == last.name:
+        last.text += output.text
+    else:
+        outputs.append(output)
+    return _size(output)
+
+
+def _size(output: NotebookNode) -> int:
+    text = output.get("text")
+    return len(text) if isinstance(text, str) else len(json.dumps(output, default=str))
+
+
+@contextlib.contextmanager
+def kernel(limits: Limits, environment: Mapping[str, str]) -> Iterator[Kernel]:
+    """Start a kernel in an empty directory with settings of its own, and kill it afterwards.
+
+    It runs this very Python. Files that a submission brings (a ``numpy.py``) are not there, and IPython
+    start-up files of the user are not read.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="autograder-"))
+    manager = KernelManager(kernel_name="python3")
+    manager.kernel_spec.argv = [
+        sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
+    ]  # fmt: skip
+    if os.name != "nt":  # sockets in a private directory instead of ports that anybody may open
+        manager.transport = "ipc"
+        manager.ip = str(directory / "kernel")
+        manager.connection_file = str(directory / "connection.json")
+    work = directory / "work"
+    work.mkdir()
+    own = {"IPYTHONDIR": str(directory / "ipython"), "MPLBACKEND": "Agg", "PYTHONSAFEPATH": "1"}
+    try:
+        manager.start_kernel(
+            cwd=str(work),
+            env={**os.environ, **own, **environment},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        client = manager.blocking_client()
+        client.start_channels()
+        try:
+            client.wait_for_ready(timeout=60)
+            yield Kernel(manager, client, limits)
+        finally:
+            client.stop_channels()
+    finally:
+        if manager.has_kernel:
+            manager.shutdown_kernel(now=True)
+        manager.cleanup_resources()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def execution_environment(**more: Any) -> dict[str, str]:
+    """Return environment variables that make a run repeatable, and those given."""
+    threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    return {name: "1" for name in threads} | {k: str(v) for k, v in more.items()}

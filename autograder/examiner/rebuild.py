@@ -1,0 +1,134 @@
+"""Which notebook is graded? Ours, with the student's cells put in.
+
+Nothing of a submission is trusted but the *source* of the cells that belong to the student: solution
+cells, written answers, and cells that the student added. Test cells, points, ids, tags, kernel and
+outputs are those of the course's notebook. So a deleted, duplicated, edited or re-tagged test cell has
+no effect, and neither has lost metadata: cells are recognised by nbgrader's id, else by their cell id,
+else by the functions they define.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell
+
+from autograder.engine.messages import _
+from autograder.examiner import cells
+
+STUB = "raise NotImplementedError()"
+
+
+@dataclass
+class Rebuilt:
+    """The notebook to grade.
+
+    ``recognised`` counts the cells of the submission that belong to the assignment; ``missing`` are
+    the ids of solution cells that the submission lacks; ``remarks`` say what was restored or ignored.
+    """
+
+    notebook: NotebookNode
+    recognised: int = 0
+    missing: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def rebuild(course: NotebookNode, submitted: NotebookNode) -> Rebuilt:
+    """Return the course's notebook with the student's cells in their places.
+
+    Parameters
+    ----------
+    course:
+        The instructor's notebook (with hidden tests) or the released one.
+    submitted:
+        What the student handed in, read by :func:`autograder.examiner.cells.read_notebook`.
+    """
+    result = Rebuilt(copy.deepcopy(course))
+    ours = result.notebook.cells
+    taken: dict[int, NotebookNode] = {}
+    added: dict[int, list[NotebookNode]] = defaultdict(list)
+    place = -1  # index of the course's cell after which an added cell goes
+    for cell in submitted.cells:
+        i = _recognise(ours, cell, taken)
+        if i is None:
+            if cell.cell_type in ("code", "markdown") and cell.source.strip():
+                added[place].append(cell)
+            continue
+        result.recognised += 1
+        again, place = i in taken, i
+        taken.setdefault(i, cell)
+        if again:
+            name = cells.grade_id(ours[i]) or ours[i].get("id", "")
+            result.remarks.append(_("cell {name} is there more than once").format(name=name))
+            if _is_students(ours[i]):
+                added[i].append(cell)  # the later definition wins, as in the student's own notebook
+        elif _edited(ours[i], cell) and not _is_students(ours[i]):
+            if cells.nbgrader(ours[i]):
+                name = cells.grade_id(ours[i])
+                result.remarks.append(_("cell {name} was edited and is restored").format(name=name))
+            elif cell.cell_type == "code" and not cells.is_experiment(ours[i]):
+                added[i].append(cell)
+
+    rebuilt: list[NotebookNode] = [_as_added(c) for c in added[-1]]
+    for i, cell in enumerate(ours):
+        if _is_students(cell):
+            if i in taken:
+                cell.source = taken[i].source
+                if "attachments" in taken[i]:
+                    cell.attachments = taken[i].attachments
+            elif cells.is_solution(cell):
+                cell.source = STUB
+                result.missing.append(cells.grade_id(cell))
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        rebuilt += [cell, *(_as_added(c) for c in added[i])]
+    result.notebook.cells = rebuilt
+    missing_tests = [
+        cells.grade_id(c) for i, c in enumerate(ours) if cells.is_test(c) and i not in taken
+    ]
+    if missing_tests:
+        names = ", ".join(missing_tests)
+        result.remarks.append(_("missing test cells are restored: {names}").format(names=names))
+    return result
+
+
+def _recognise(
+    ours: list[NotebookNode], cell: NotebookNode, taken: dict[int, NotebookNode]
+) -> int | None:
+    """Return the index of the course's cell that this cell of a submission is a version of."""
+    name = cells.grade_id(cell)
+    for i, our in enumerate(ours):
+        if name and cells.grade_id(our) == name:
+            return i
+    for i, our in enumerate(ours):
+        if cell.id and our.get("id") == cell.id and our.cell_type == cell.cell_type:
+            return i
+    source, defines = cell.source.strip(), cells.defined_functions(cell.source)
+    for i, our in enumerate(ours):
+        if i in taken:
+            continue
+        if cells.is_solution(our) and cells.defined_functions(our.source) & defines:
+            return i
+        if source and not cells.is_solution(our) and cells.public_part(our.source) == source:
+            return i
+    return None
+
+
+def _is_students(our: NotebookNode) -> bool:
+    """Tell whether the student's source replaces ours: solutions and free text, not questions."""
+    return cells.is_solution(our) or (our.cell_type == "markdown" and not cells.nbgrader(our))
+
+
+def _edited(our: NotebookNode, cell: NotebookNode) -> bool:
+    return bool(cells.public_part(our.source) != cell.source.strip())
+
+
+def _as_added(cell: NotebookNode) -> NotebookNode:
+    """Return a new cell with nothing but the source of the student's."""
+    if cell.cell_type == "code":
+        return new_code_cell(cell.source)
+    kept = {"attachments": cell.attachments} if "attachments" in cell else {}
+    return new_markdown_cell(cell.source, **kept)

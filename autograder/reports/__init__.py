@@ -1,0 +1,1 @@
+"""Who reads the result? One module per reader."""
