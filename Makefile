@@ -20,7 +20,7 @@ demo: $(STAMP)  ## make a small class, grade it with nbgrader, print the scores
 	autograder demo
 
 test: $(STAMP)  ## run the tests
-	pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+	pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## check format, style and types
 	ruff format --check .

@@ -9,6 +9,7 @@ raised, and the result is found in the cell's output under :data:`autograder.eng
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from autograder.assignments import all_checks
 from autograder.engine.declare import Check
 from autograder.engine.messages import _
 from autograder.engine.observe import in_ipython
-from autograder.engine.results import CheckResult
+from autograder.engine.results import WIDTH, CheckResult
 from autograder.engine.run import run_check
 from autograder.secret import hidden_seed
 
@@ -62,7 +63,9 @@ class Checker:
         result = run_check(check, functions, seed)
         show(result)
         if not result.passed and not os.environ.get(COLLECT):
-            raise CheckFailed(f"{result.summary()} {result.reason()}") from None
+            raise CheckFailed(
+                result.summary() + "\n" + textwrap.fill(result.reason(), WIDTH)
+            ) from None
 
     def __repr__(self) -> str:
         return f"<{_('check of')} {', '.join(self.check.takes)}: {len(self.check.aspects)} {_('aspects')}>"

@@ -27,10 +27,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ),
     )
     grading.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
-    grading.add_argument("--course", type=Path, default=Path(), help=_("folder with source/ or release/"))
+    grading.add_argument(
+        "--course", type=Path, default=Path(), help=_("folder with source/ or release/")
+    )
     grading.add_argument("--assignment", help=_("its name; found by the cells if not given"))
     grading.add_argument("--student", default="", help=_("whose hidden cases to draw"))
-    grading.add_argument("--json", type=Path, metavar="FILE", help=_("write the whole result there"))
+    grading.add_argument(
+        "--json", type=Path, metavar="FILE", help=_("write the whole result there")
+    )
     grading.add_argument(
         "--min-score", type=float, metavar="POINTS", help=_("points that are enough")
     )
@@ -61,7 +65,9 @@ def grade_command(options: argparse.Namespace) -> int:
     course = Course(options.course)
     if not course.notebooks:
         print(
-            _("autograder: no source/ or release/ with notebooks in {root}").format(root=course.root),
+            _("autograder: no source/ or release/ with notebooks in {root}").format(
+                root=course.root
+            ),
             file=sys.stderr,
         )
         return COULD_NOT

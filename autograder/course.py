@@ -12,6 +12,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import nbformat
+
 from autograder.engine.messages import _
 from autograder.examiner import cells
 
@@ -89,10 +91,21 @@ def generate(course: Path, to: Path, execute: bool = True) -> None:
             )
             solution = work / "reference" / name / "solution.py"
             solution.write_text(solution_module(work / "source" / name, name), encoding="utf-8")
+            collapse_progress_bars(work / "reference" / name / f"{name}.ipynb")
             for folder in ("release", "reference"):
                 target = to / folder / name
                 shutil.rmtree(target, ignore_errors=True)
                 shutil.copytree(work / folder / name, target)
+
+
+def collapse_progress_bars(path: Path) -> None:
+    """Keep of each printed line only what a terminal would show after its last carriage return."""
+    notebook = nbformat.read(path, as_version=4)
+    for output in (o for cell in notebook.cells for o in cell.get("outputs", [])):
+        if output.output_type == "stream":
+            lines = [line.rstrip("\r").split("\r")[-1] for line in output.text.split("\n")]
+            output.text = "\n".join(line for i, line in enumerate(lines) if line.strip() or i)
+    nbformat.write(notebook, path)
 
 
 def solution_module(source: Path, name: str) -> str:

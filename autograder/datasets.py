@@ -67,9 +67,9 @@ class DatasetError(RuntimeError):
     def unreachable(cls, reason: Exception) -> DatasetError:
         """No mirror could be reached."""
         return cls(
-            _("MNIST could not be downloaded ({reason}). Set MNIST_DIR to a folder that has it.").format(
-                reason=str(reason)[:200]
-            )
+            _(
+                "MNIST could not be downloaded ({reason}). Set MNIST_DIR to a folder that has it."
+            ).format(reason=str(reason)[:200])
         )
 
 
@@ -139,7 +139,7 @@ def load(name: str | None = None, n_train: int | None = None) -> Images:
         return _digits("", n_train)
     try:
         return _mnist(n_train)
-    except DatasetError as error:
+    except DatasetError:
         if name == "mnist" or os.environ.get("MNIST_DIR"):
             raise
         return _digits(

@@ -35,7 +35,9 @@ def tamper(notebook: NotebookNode) -> None:
     """Delete one test cell, duplicate another, and tag a third so that it would be skipped."""
     tests = [i for i, cell in enumerate(notebook.cells) if cells.is_test(cell)]
     notebook.cells[tests[2]].metadata["tags"] = ["skip-execution", cells.EXPERIMENT]
-    notebook.cells.insert(tests[1], copy.deepcopy(notebook.cells[tests[1]]))
+    again = copy.deepcopy(notebook.cells[tests[1]])
+    again.id = "copy"
+    notebook.cells.insert(tests[1], again)
     del notebook.cells[tests[0]]
 
 
@@ -124,7 +126,9 @@ def demo(course: Path, to: Path) -> int:
     nbgrader(to, "generate_assignment", ASSIGNMENT)
     print(_("2. Making {n} submissions").format(n=len(SOLVED) + 2), flush=True)
     make_class(to)
-    print(_("3. nbgrader autograde {name} (about 15 s for each)").format(name=ASSIGNMENT), flush=True)
+    print(
+        _("3. nbgrader autograde {name} (about 15 s for each)").format(name=ASSIGNMENT), flush=True
+    )
     nbgrader(to, "autograde", ASSIGNMENT, check=False)  # status 1: one submission is not JSON
     print(_("4. nbgrader generate_feedback {name}").format(name=ASSIGNMENT), flush=True)
     nbgrader(to, "generate_feedback", ASSIGNMENT)
@@ -133,8 +137,14 @@ def demo(course: Path, to: Path) -> int:
     print()
     print(_("The course is in {to}. There, with this Python environment:").format(to=to))
     print("  " + _("jupyter lab                    # nbgrader > Formgrader: the gradebook"))
-    print("  " + _("feedback/<student>/{name}/    # the pages that students get").format(name=ASSIGNMENT))
-    print("  " + _("autograder grade --course . submitted/*/{name}/{name}.ipynb").format(name=ASSIGNMENT))
+    print(
+        "  "
+        + _("feedback/<student>/{name}/    # the pages that students get").format(name=ASSIGNMENT)
+    )
+    print(
+        "  "
+        + _("autograder grade --course . submitted/*/{name}/{name}.ipynb").format(name=ASSIGNMENT)
+    )
     return 0 if ok else 1
 
 
@@ -191,10 +201,12 @@ def print_scores(course: Path) -> bool:
 
 
 def named(path: Path) -> list[str]:
-    """Return the ids of the mistakes that an autograded notebook names."""
+    """Return the ids of the mistakes that an autograded notebook names, and what did not finish."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     outputs = [o for c in notebook["cells"] for o in c.get("outputs", [])]
-    return list(dict.fromkeys(m.id for r in read_results(outputs) for m in r.named))
+    results = read_results(outputs)
+    unfinished = [r.note.partition(":")[0] for r in results if r.ending == "out of time"]
+    return list(dict.fromkeys([*(m.id for r in results for m in r.named), *unfinished]))
 
 
 def _unreadable(path: Path) -> str:

@@ -67,9 +67,7 @@ def histories(runs: dict[str, dict[str, list[float]]]) -> Figure:
     for color, (label, history) in zip((BLUE, ORANGE, GREEN, PURPLE), runs.items(), strict=False):
         epochs = np.arange(1, 1 + len(history["train_loss"]))
         for part, style in (("train", "--"), ("test", "-")):
-            loss.plot(
-                epochs, history[f"{part}_loss"], style, color=color, label=f"{label}, {part}"
-            )
+            loss.plot(epochs, history[f"{part}_loss"], style, color=color, label=f"{label}, {part}")
             accuracy.plot(epochs, history[f"{part}_accuracy"], style, color=color)
         difference = np.subtract(history["test_loss"], history["train_loss"])
         gap.plot(epochs, difference, color=color, label=label)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
+from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
 
 from autograder.examiner.cells import read_notebook
@@ -27,9 +28,9 @@ class Rebuild(NbGraderPreprocessor):  # type: ignore[misc]
         """Return the rebuilt notebook."""
         about = resources["nbgrader"]
         os.environ[STUDENT] = about["student"]
-        directory = self.parent.coursedir if self.parent is not None else None
-        root = Path(directory.root) if directory is not None else Path.cwd()
-        source = root / "source" / about["assignment"] / f"{about['notebook']}.ipynb"
+        course = CourseDirectory(config=self.config)
+        folder = course.format_path(course.source_directory, ".", about["assignment"])
+        source = Path(folder) / f"{about['notebook']}.ipynb"
         result = rebuild(read_notebook(source), nb)
         for remark in result.remarks:
             self.log.warning("%s: %s", about["student"], remark)

@@ -11,6 +11,7 @@ sqrt(2 / in); biases start at zero.
 from __future__ import annotations
 
 import copy
+import itertools
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -59,7 +60,7 @@ def initial_parameters(sizes: tuple[int, ...], recipe: Recipe) -> Parameters:
             (rng.standard_normal((n, m)) * np.sqrt(2.0 / n)).astype(recipe.dtype),
             np.zeros(m, dtype=recipe.dtype),
         )
-        for n, m in zip(sizes[:-1], sizes[1:], strict=True)
+        for n, m in itertools.pairwise(sizes)
     ]
 
 

@@ -127,7 +127,9 @@ def draw(assignment: str, table: dict[str, Any], path: Path) -> None:
             inside, [0.6] * len(inside), "|", ms=14, mew=2, color="#d55e00",
             label="one wrong implementation each (mean)",
         )  # fmt: skip
-        axis.axvline(entry["accuracy"], color="black", ls="--", label=f"threshold {entry['accuracy']}")
+        axis.axvline(
+            entry["accuracy"], color="black", ls="--", label=f"threshold {entry['accuracy']}"
+        )
         outside = len(means) - len(inside)
         axis.set_title(name + (f" ({outside} wrong ones further left)" if outside else ""))
         axis.set_xlabel("accuracy on test images")

@@ -30,6 +30,7 @@ def colocate(work: Callable[..., Any], functions: Functions, **arguments: Any) -
     ``work`` must be a module-level function of this package, and its arguments and its result plain
     data: arrays, numbers, strings, None, and tuples, lists or dicts of these.
     """
-    if isinstance(functions[0], Elsewhere):
-        return functions[0].colocated(work, functions, arguments)
+    first: object = functions[0]
+    if isinstance(first, Elsewhere):
+        return first.colocated(work, functions, arguments)
     return work(*functions, **arguments)

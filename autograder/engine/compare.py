@@ -37,15 +37,17 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class Raised:
-    """An exception that a student function raised: two are alike when their types are."""
+    """An exception that a student function raised: two are alike when their types are.
+
+    An empty ``type`` stands for a result of the wrong kind, which ``message`` describes.
+    """
 
     type: str
     message: str
     where: str = ""
 
     def __str__(self) -> str:
-        text = f"{self.type}: {self.message}" if self.message else self.type
-        return shorten(text)
+        return shorten(": ".join(part for part in (self.type, self.message) if part))
 
 
 class Expectation(ABC):
@@ -114,6 +116,14 @@ class Close(Expectation):
 
 
 @dataclass(frozen=True)
+class Unchanged(Close):
+    """An array that a function must leave as it was. Any two changes of it are alike."""
+
+    def same(self, one: Any, other: Any) -> bool:
+        return (self.mismatch(one) is None) == (self.mismatch(other) is None)
+
+
+@dataclass(frozen=True)
 class Within(Expectation):
     """A number between ``low`` and ``high``, both included."""
 
@@ -160,9 +170,7 @@ class Raises(Expectation):
     def mismatch(self, actual: Any) -> Mismatch | None:
         if isinstance(actual, Raised) and actual.type == self.type:
             return None
-        got = (
-            str(actual) if isinstance(actual, Raised) else _("no exception: it returned a result")
-        )
+        got = str(actual) if isinstance(actual, Raised) else _("no exception: it returned a result")
         return Mismatch(self.type, got, "", math.inf)
 
     def same(self, one: Any, other: Any) -> bool:
@@ -184,7 +192,10 @@ def describe_difference(
     if got.size > 1 and zero_got.all():
         return _("yours is zero everywhere")
     if (wrong & (zero_expected != zero_got)).any():
-        missing, extra = int((zero_got & ~zero_expected).sum()), int((zero_expected & ~zero_got).sum())
+        missing, extra = (
+            int((zero_got & ~zero_expected).sum()),
+            int((zero_expected & ~zero_got).sum()),
+        )
         return _("zeros in other places: {missing} too many, {extra} missing, of {size}").format(
             missing=missing, extra=extra, size=got.size
         )
@@ -196,7 +207,9 @@ def describe_difference(
         )
     worst = np.unravel_index(int(np.argmax(error)), got.shape)
     place = "[" + ", ".join(str(int(i)) for i in worst) + "]" if worst else ""
-    return _("{n} of {size} values differ, most at {place}: {got:.6g} instead of {expected:.6g}").format(
+    return _(
+        "{n} of {size} values differ, most at {place}: {got:.6g} instead of {expected:.6g}"
+    ).format(
         n=int(wrong.sum()), size=got.size, place=place, got=got[worst], expected=expected[worst]
     )
 

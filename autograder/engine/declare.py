@@ -60,7 +60,8 @@ class Aspect:
     says:
         What a correct function does, in one sentence.
     weight:
-        Share of the check's points, relative to the other aspects.
+        Share of the check's points, relative to the other aspects. An aspect of weight 0 is not
+        scored: it is shown and diagnosed when a scored one fails.
     cases:
         ``cases(rng, hidden)`` draws the cases, smallest first.
     observe:

@@ -15,7 +15,7 @@ from autograder.engine.compare import Expectation, Mismatch, Raised
 from autograder.engine.declare import Aspect, Case, Misconception, Observation
 from autograder.engine.observe import Captured, observe
 
-MAX_NAMED = 2
+MAX_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,10 @@ def judge(aspect: Aspect, case: Case, seen: Observation | Raised) -> Trial:
 
 def explain(
     trials: Sequence[Trial], catalogue: Sequence[Misconception]
-) -> tuple[Misconception, ...]:
-    """Return the entries (at most two) that explain the failing trials, the likeliest first.
+) -> tuple[tuple[Misconception, frozenset[str]], ...]:
+    """Return the entries (at most three) that explain the failing trials, the likeliest first.
+
+    With each comes the set of names of the aspects that it explains and no earlier one does.
 
     An entry explains an aspect when it fails on the same cases of it as the student's functions, with
     the same observations. Entries are ranked by the number of failing aspects they
@@ -70,21 +72,22 @@ def explain(
             theirs = [observe(t.aspect, entry.functions, t.case, Captured()) for t in group]
             pairs = list(zip(group, theirs, strict=True))
             same = [
-                _alike(t, s) if t.failed else not judge(t.aspect, t.case, s).failed for t, s in pairs
+                _alike(t, s) if t.failed else not judge(t.aspect, t.case, s).failed
+                for t, s in pairs
             ]
             if name not in failing:
                 contradicts[i] += not all(same)
             elif all(same):
                 explains[i].add(name)
 
-    named: list[Misconception] = []
+    named: list[tuple[Misconception, frozenset[str]]] = []
     open_aspects = set(failing)
     while open_aspects and len(named) < MAX_NAMED:
         scores = {i: len(explains[i] & open_aspects) - contradicts[i] for i in explains}
         best = max(scores, key=lambda i: (scores[i], -i), default=None)
         if best is None or scores[best] <= 0:
             break
-        named.append(catalogue[best])
+        named.append((catalogue[best], frozenset(explains[best] & open_aspects)))
         open_aspects -= explains[best]
     return tuple(named)
 

@@ -66,7 +66,7 @@ def attempt(call: Callable[[], Any]) -> Raised | None:
 def raised(error: BaseException) -> Raised:
     """Describe an exception and the line of the student's code that it came from."""
     if isinstance(error, WrongReturn):
-        return Raised(_("wrong return value"), str(error))
+        return Raised("", str(error))
     own = [
         f
         for f in traceback.extract_tb(error.__traceback__)

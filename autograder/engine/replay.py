@@ -64,8 +64,8 @@ def generator_keeping(keep: NDArray[np.bool_], p: float) -> np.random.Generator:
 
 def same_stream(one: np.random.Generator, other: np.random.Generator) -> bool:
     """Tell whether two generators would draw the same numbers next (neither is advanced)."""
-    draws = [copy.deepcopy(g).integers(2**63, size=4) for g in (one, other)]
-    return bool(np.array_equal(*draws))
+    first, second = (copy.deepcopy(g).integers(2**63, size=4) for g in (one, other))
+    return bool(np.array_equal(first, second))
 
 
 def _untemper(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -76,4 +76,4 @@ def _untemper(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
     for _ in range(4):  # each round recovers 7 more bits
         low = y ^ ((low << np.uint64(7)) & np.uint64(0x9D2C5680))
     y = low & np.uint64(0xFFFFFFFF)
-    return y ^ (y >> np.uint64(11)) ^ (y >> np.uint64(22))
+    return np.asarray(y ^ (y >> np.uint64(11)) ^ (y >> np.uint64(22)))

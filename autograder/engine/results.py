@@ -6,7 +6,7 @@ import html
 import textwrap
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -15,12 +15,14 @@ from autograder.engine.messages import _
 
 MIME = "application/vnd.autograder.result+json"
 WIDTH = 100
+CELL = "text-align:left;padding:0.1em 0.6em"
+Ending = Literal["complete", "not written", "out of time"]
 MAX_LINES = 15
 
 
 @dataclass(frozen=True)
 class AspectResult:
-    """Whether one aspect holds."""
+    """Whether one aspect holds. One of weight 0 is shown as a hint when the check fails, not scored."""
 
     name: str
     says: str
@@ -30,7 +32,11 @@ class AspectResult:
 
 @dataclass(frozen=True)
 class Failure:
-    """The smallest case of the first aspect that failed."""
+    """The smallest failing case of the aspect that is shown.
+
+    ``raised`` is the type of the exception if the student's function raised one, empty if its result
+    was of the wrong kind, None if its values differ.
+    """
 
     aspect: str
     case: str
@@ -39,15 +45,18 @@ class Failure:
     expected: str
     actual: str
     how: str
-    raised: bool
+    raised: str | None
 
     def lines(self) -> list[str]:
         """Return the case as lines of text: arguments, expected and actual value, difference."""
         lines = [_("Smallest failing case: {case}").format(case=self.case)]
-        rows = [(f"{name} =", show(value) if isinstance(value, np.ndarray) else str(value))
-                for name, value in self.given]
-        if self.raised:
-            rows.append((_("your function raised"), self.actual))
+        rows = [
+            (f"{name} =", show(value) if isinstance(value, np.ndarray) else str(value))
+            for name, value in self.given
+        ]
+        if self.raised is not None:
+            label = _("your function raised") if self.raised else _("your result")
+            rows.append((label, self.actual))
         else:
             rows.append((_("expected {what}").format(what=self.what), self.expected))
             rows.append((_("yours"), self.actual))
@@ -63,10 +72,11 @@ class Failure:
 
 @dataclass(frozen=True)
 class Named:
-    """A known mistake that explains the failure."""
+    """A known mistake that explains the failure of some aspects."""
 
     id: str
     says: str
+    aspects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +85,7 @@ class CheckResult:
 
     ``score`` is the share of the check's points that was reached, from 0 to 1. ``note`` replaces the
     failing case when there is nothing to compare (not written, out of time, could not run); ``remark``
-    must be seen in any case.
+    must be seen in any case; ``ending`` tells whether the functions were written and finished in time.
     """
 
     check: str
@@ -89,11 +99,13 @@ class CheckResult:
     printed: str = ""
     partial: bool = True
     remark: str = ""
+    ending: Ending = "complete"
 
     @property
     def passed(self) -> bool:
-        """True when every aspect holds (and there is at least one)."""
-        return bool(self.aspects) and all(a.passed for a in self.aspects)
+        """True when every scored aspect holds (and there is at least one)."""
+        scored = [a for a in self.aspects if a.weight]
+        return bool(scored) and all(a.passed for a in scored)
 
     @property
     def score(self) -> float:
@@ -108,13 +120,15 @@ class CheckResult:
         kind = _(" on hidden cases") if self.hidden else ""
         if self.passed:
             return _("✓ {check}{kind}: all {n} aspects hold.").format(
-                check=self.check, kind=kind, n=len(self.aspects)
+                check=self.check, kind=kind, n=sum(a.weight > 0 for a in self.aspects)
             )
-        return _("✗ {check}{kind}: {n} of {total} aspects hold ({percent:.0f} % of the points).").format(
+        return _(
+            "✗ {check}{kind}: {n} of {total} aspects hold ({percent:.0f} % of the points)."
+        ).format(
             check=self.check,
             kind=kind,
-            n=sum(a.passed for a in self.aspects),
-            total=len(self.aspects),
+            n=sum(a.passed for a in self.aspects if a.weight),
+            total=sum(a.weight > 0 for a in self.aspects),
             percent=100 * self.score,
         )
 
@@ -123,11 +137,22 @@ class CheckResult:
         if self.passed:
             return ""
         if self.named:
-            return _(self.named[0].says)
+            return self._probably(self.named[0])
         if self.note:
             return self.note
-        failed = [a for a in self.aspects if not a.passed]
-        return _("Not so: {says}.").format(says=_(failed[0].says)) if failed else ""
+        if self.failure and self.failure.raised is not None:
+            return "\n".join(x for x in (self.failure.actual, self.failure.how) if x)
+        failed = next(a for a in self.aspects if not a.passed)
+        return _("Not so: {says}.").format(says=_(failed.says))
+
+    def _probably(self, mistake: Named) -> str:
+        """Return the sentence of a named mistake, with its aspects unless it explains them all."""
+        failed = {a.name for a in self.aspects if not a.passed}
+        if failed <= set(mistake.aspects):
+            return _("Probably: ") + _(mistake.says)
+        return _("Probably ({aspects}): ").format(aspects=", ".join(mistake.aspects)) + _(
+            mistake.says
+        )
 
     def text(self) -> str:
         """Return the result as at most 15 lines of plain text."""
@@ -137,6 +162,8 @@ class CheckResult:
         if self.note and self.failure is None:
             return "\n  ".join([self.summary(), *remark, self.note])
         failed = [a for a in self.aspects if not a.passed]
+        shown = self.failure.aspect if self.failure else failed[0].name
+        failed.sort(key=lambda a: a.name != shown)
         held = [a for a in self.aspects if a.passed]
         lines = [self.summary(), *remark, _fit(f"  ✗ {failed[0].name}: {_(failed[0].says)}")]
         if failed[1:]:
@@ -145,7 +172,7 @@ class CheckResult:
             lines.append(_fit("  ✓ " + ", ".join(a.name for a in held)))
         if self.failure:
             lines += [_fit(line) for line in self.failure.lines()]
-        tail = [self.note] if self.note else [_("Probably: ") + _(m.says) for m in self.named]
+        tail = [self.note] if self.note else [self._probably(m) for m in self.named]
         for says in tail:
             wrapped = textwrap.wrap(says, WIDTH, subsequent_indent="  ")
             if len(lines) + len(wrapped) <= MAX_LINES:
@@ -156,9 +183,8 @@ class CheckResult:
         """Return the result as HTML: a table of all aspects, then the failing case and its reason."""
         esc = html.escape
         rows = "".join(
-            f'<tr><td style="text-align:center">{"✓" if a.passed else "✗"}</td>'
-            f'<td style="text-align:left"><b>{esc(a.name)}</b></td>'
-            f'<td style="text-align:left">{esc(_(a.says))}</td></tr>'
+            f'<tr><td style="{CELL}">{"✓" if a.passed else "✗"}</td>'
+            f'<td style="{CELL}"><b>{esc(a.name)}</b></td><td style="{CELL}">{esc(_(a.says))}</td></tr>'
             for a in self.aspects
         )
         out = [f"<b>{esc(self.summary())}</b>"]
@@ -175,8 +201,7 @@ class CheckResult:
         if self.note:
             out.append(f"<p>{esc(self.note)}</p>")
         out += [
-            f'<p style="border-left:3px solid #d55e00;padding-left:0.7em"><b>{esc(_("Probably: "))}'
-            f"</b>{esc(_(m.says))}</p>"
+            f'<p style="border-left:3px solid #d55e00;padding-left:0.7em">{esc(self._probably(m))}</p>'
             for m in self.named
         ]
         if self.printed.strip():
@@ -218,11 +243,15 @@ class CheckResult:
                 failure=Failure(**{**failure, "given": tuple((k, v) for k, v in failure["given"])})
                 if failure
                 else None,
-                named=tuple(Named(str(m["id"]), str(m["says"])) for m in data["named"]),
+                named=tuple(
+                    Named(str(m["id"]), str(m["says"]), tuple(map(str, m["aspects"])))
+                    for m in data["named"]
+                ),
                 note=str(data["note"]),
                 printed=str(data["printed"]),
                 partial=data["partial"] is True,
                 remark=str(data["remark"]),
+                ending=get_args(Ending)[get_args(Ending).index(data["ending"])],
             )
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ValueError(f"not a check result: {error!r}") from error

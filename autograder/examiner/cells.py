@@ -14,7 +14,9 @@ from autograder.engine.messages import _
 
 EXPERIMENT = "experiment"
 MAX_NOTEBOOK_BYTES = 100_000_000
-_HIDDEN = re.compile(r"^.*BEGIN HIDDEN TESTS.*$.*?^.*END HIDDEN TESTS.*$\n?", re.M | re.S)
+_NOT_RELEASED = re.compile(
+    r"^[^\n]*BEGIN (HIDDEN TESTS|MARK SCHEME)[^\n]*$.*?^[^\n]*END \1[^\n]*$\n?", re.M | re.S
+)
 
 
 class UnreadableNotebook(ValueError):
@@ -113,8 +115,8 @@ def points(cell: NotebookNode) -> float:
 
 
 def public_part(source: str) -> str:
-    """Return the source of a test cell as students get it: without hidden tests."""
-    return _HIDDEN.sub("", source).strip()
+    """Return the source of a cell as students get it: without hidden tests and mark schemes."""
+    return _NOT_RELEASED.sub("", source).strip()
 
 
 def defined_functions(source: str) -> set[str]:

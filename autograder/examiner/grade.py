@@ -96,9 +96,7 @@ class Course:
 
     def assignment_of(self, submitted: NotebookNode) -> str | None:
         """Return the assignment that most cells of a submission belong to, or None."""
-        counts = {
-            name: rebuild(self.read(name), submitted).recognised for name in self.notebooks
-        }
+        counts = {name: rebuild(self.read(name), submitted).recognised for name in self.notebooks}
         best = max(counts, key=lambda name: counts[name], default=None)
         return best if best and counts[best] else None
 
@@ -219,8 +217,10 @@ def score(cell: NotebookNode, execution: Execution | None) -> CellGrade:
     reached = combined_score(results)
     failed = next((r for r in results if not r.passed), None)
     state = State.PASSED if failed is None else State.PARTIAL if reached else State.FAILED
-    if failed is not None and not reached and "NotImplementedError" in failed.note:
+    if failed is not None and failed.ending == "not written":
         state = State.UNANSWERED
+    elif failed is not None and failed.ending == "out of time":
+        state = State.TIMED_OUT
     says = failed.reason() if failed else ""
     return CellGrade(name, round(reached * maximum, 6), maximum, state, says, tuple(results))
 

@@ -75,7 +75,9 @@ class Execution:
 class Kernel:
     """A running kernel: executes cells one after the other."""
 
-    def __init__(self, manager: KernelManager, client: BlockingKernelClient, limits: Limits) -> None:
+    def __init__(
+        self, manager: KernelManager, client: BlockingKernelClient, limits: Limits
+    ) -> None:
         self._manager, self._client, self._limits = manager, client, limits
 
     def execute(self, source: str, seconds: float) -> Execution:
@@ -178,4 +180,4 @@ def kernel(limits: Limits, environment: Mapping[str, str]) -> Iterator[Kernel]:
 def execution_environment(**more: Any) -> dict[str, str]:
     """Return environment variables that make a run repeatable, and those given."""
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    return {name: "1" for name in threads} | {k: str(v) for k, v in more.items()}
+    return dict.fromkeys(threads, "1") | {k: str(v) for k, v in more.items()}

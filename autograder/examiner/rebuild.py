@@ -123,7 +123,7 @@ def _is_students(our: NotebookNode) -> bool:
 
 
 def _edited(our: NotebookNode, cell: NotebookNode) -> bool:
-    return bool(cells.public_part(our.source) != cell.source.strip())
+    return cells.public_part(our.source) != cells.public_part(cell.source)
 
 
 def _as_added(cell: NotebookNode) -> NotebookNode:

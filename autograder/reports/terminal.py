@@ -20,7 +20,9 @@ def table(report: NotebookGrade) -> str:
     for cell in report.cells:
         mark = SYMBOLS.get(cell.state, "✗")
         if cell.state is State.MANUAL:
-            lines.append(f"  {mark} {cell.id:{width}}     - / {cell.max_points:g}  {cell.state.value}")
+            lines.append(
+                f"  {mark} {cell.id:{width}}     - / {cell.max_points:g}  {cell.state.value}"
+            )
             continue
         line = f"  {mark} {cell.id:{width}}  {cell.points:>5.4g} / {cell.max_points:g}"
         lines.append(line if cell.state is State.PASSED else f"{line}  {cell.state.value}")

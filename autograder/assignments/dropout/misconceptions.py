@@ -100,15 +100,15 @@ def _per_sample(shape: Any, p: float, rng: Rng) -> Array:
 
 def _reseeded(shape: Any, p: float, rng: Rng) -> Array:
     np.random.seed(1)
-    return np.random.rand(*shape) >= p  # type: ignore[no-any-return]
+    return np.asarray(np.random.rand(*shape) >= p)
 
 
 def _own_fixed_generator(shape: Any, p: float, rng: Rng) -> Array:
-    return np.random.default_rng(0).random(shape) >= p
+    return np.asarray(np.random.default_rng(0).random(shape) >= p)
 
 
 def _global(shape: Any, p: float, rng: Rng) -> Array:
-    return np.random.rand(*shape) >= p  # type: ignore[no-any-return]
+    return np.asarray(np.random.rand(*shape) >= p)
 
 
 def _cached_mask() -> Mask:
@@ -264,7 +264,14 @@ def _caching(*names: str) -> Forward:
     def forward(x: Array, p: float, training: bool, rng: Rng) -> Any:
         require_probability(p)
         scale = multiplier(x.shape, p, rng).astype(x.dtype) if training else np.ones_like(x)
-        values = {"x": x, "out": x * scale, "scale": scale, "p": p, "training": training, "rng": rng}
+        values = {
+            "x": x,
+            "out": x * scale,
+            "scale": scale,
+            "p": p,
+            "training": training,
+            "rng": rng,
+        }
         return values["out"], tuple(values[n] for n in names)
 
     return forward
@@ -316,7 +323,9 @@ def _scaled_in_evaluation(dout: Array, cache: Any) -> Array:  # D15
 
 def _masked_in_evaluation(dout: Array, cache: Any) -> Array:  # D15
     scale, p, training, rng = cache
-    return np.asarray(dout * (scale if training else multiplier(dout.shape, p, rng).astype(dout.dtype)))
+    return np.asarray(
+        dout * (scale if training else multiplier(dout.shape, p, rng).astype(dout.dtype))
+    )
 
 
 def _remembers_last_call(training_only: bool) -> tuple[Forward, Backward]:  # D9, D15
@@ -461,7 +470,7 @@ def _mc_other_generator(predict: Callable[..., Any], x: Array, n_samples: int, r
 
 
 def _one_hot(samples: Array) -> Array:
-    return np.eye(samples.shape[-1])[samples.argmax(axis=-1)]
+    return np.asarray(np.eye(samples.shape[-1])[samples.argmax(axis=-1)])
 
 
 _MC_ENTRIES: list[tuple[str, str, Callable[..., Any]]] = [
@@ -500,10 +509,24 @@ def of_forward() -> tuple[Misconception, ...]:
     return tuple(Misconception(id, says, (forward,)) for id, says, forward in entries)
 
 
+# Mistakes of the forward pass that its gradient repeats: fixing the forward pass fixes both.
+_REPEATED_BY_GRADIENT = {
+    "D1-unscaled", "D2-divides-by-p", "D4-multiplies", "D3-keep-and-drop-swapped-throughout",
+    "D22-noise-instead-of-mask", "D25-observed-fraction", "D5-scales-in-evaluation",
+    "D6-scales-twice", "D7-evaluates-times-p", "D8-active-in-evaluation", "D8-never-active",
+}  # fmt: skip
+
+
 @functools.cache
 def of_backward() -> tuple[Misconception, ...]:
-    """Return the entries that ``dropout_backward`` can show, each with a sound forward pass."""
-    return tuple(Misconception(id, says, pair) for id, says, pair in _BACKWARD_ENTRIES)
+    """Return the entries that ``dropout_backward`` can show, its own and its forward pass's."""
+    repeated = [
+        Misconception(m.id, m.says, (*m.functions, plain_backward))
+        for m in of_forward()
+        if m.id in _REPEATED_BY_GRADIENT
+    ]
+    own = [Misconception(id, says, pair) for id, says, pair in _BACKWARD_ENTRIES]
+    return (*own, *repeated)
 
 
 @functools.cache
@@ -529,4 +552,5 @@ def of_mc() -> tuple[Misconception, ...]:
 def of_training() -> tuple[Misconception, ...]:
     """Return the pairs of forward and backward that change what a network learns."""
     forwards = [Misconception(m.id, m.says, (*m.functions, plain_backward)) for m in of_forward()]
-    return (*forwards, *of_backward())
+    backwards = [Misconception(id, says, pair) for id, says, pair in _BACKWARD_ENTRIES]
+    return (*forwards, *backwards)

@@ -46,7 +46,10 @@ def training_data() -> datasets.Images:
 
 def replay_cases(rng: np.random.Generator, hidden: bool) -> Sequence[Case]:
     seed = int(rng.integers(2**31)) if hidden else 0
-    return [Case(f"{REPLAY_STEPS} steps in float64, p = {p:g}", {"p": p, "seed": seed}) for p in (0.2, 0.7)]
+    return [
+        Case(f"{REPLAY_STEPS} steps in float64, p = {p:g}", {"p": p, "seed": seed})
+        for p in (0.2, 0.7)
+    ]
 
 
 def observe_replay(f: Functions, c: Case) -> Observation:
@@ -94,7 +97,9 @@ def flatten(parameters: training.Parameters) -> training.Array:
 MNIST_DROPOUT = Check(
     name="mnist_dropout",
     assignment="dropout",
-    proves=N_("A network trained with your functions takes PyTorch's steps and learns to read digits."),
+    proves=N_(
+        "A network trained with your functions takes PyTorch's steps and learns to read digits."
+    ),
     takes=("dropout_forward", "dropout_backward"),
     aspects=(
         Aspect(

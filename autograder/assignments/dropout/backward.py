@@ -1,0 +1,198 @@
+"""What does the backward pass of dropout do? Aspects of a forward and a backward function together."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograder.assignments.dropout import oracle
+from autograder.assignments.dropout.layer import FORWARD, RATES, Rng, inputs, kept, seeded
+from autograder.engine.compare import Close, Expectation, Is, Unchanged
+from autograder.engine.declare import Aspect, Case, Functions, Observation
+from autograder.engine.messages import N_
+from autograder.engine.observe import array, parts
+from autograder.engine.replay import generator_keeping
+
+
+def backward_aspects() -> list[Aspect]:
+    """Return what a backward function is scored for, together with the forward it belongs to."""
+
+    def pair_case(
+        rng: Rng, shape: tuple[int, ...], p: float, training: bool, where: str, zeros: bool = False
+    ) -> Case:
+        x, dout = inputs(rng, shape), inputs(rng, shape)
+        if zeros:
+            x.flat[:: 2 if x.size > 1 else 1] = 0.0
+        given = {"x": x, "dout": dout, "p": p, "rng": seeded(rng), "training": training}
+        label = f"p = {p:g}, x of shape {shape}, {where}"
+        return Case(label, given, ("dout",) if x.size <= 12 else ())
+
+    def run(f: Functions, c: Case) -> tuple[Any, NDArray[np.bool_]]:
+        keep = kept(FORWARD, f, c.x, c.p, c.rng) if c.training else np.ones(c.x.shape, dtype=bool)
+        result = f[0](c.x.copy(), c.p, c.training, copy.deepcopy(c.rng))
+        return parts(result, "out", "cache")[1], keep
+
+    def observe(f: Functions, c: Case) -> Observation:
+        cache, keep = run(f, c)
+        return {"dx": array(f[1](c.dout.copy(), cache), "dx"), "keep": keep}
+
+    def expect(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+        if not c.training:
+            return {"dx": Close(oracle.evaluation(c.x, c.p, c.dout)[1])}
+        keep = seen["keep"] if seen["keep"].shape == c.x.shape else np.ones(c.x.shape, dtype=bool)
+        seed = c.given.get("torch_seed")
+        if seed is not None and np.array_equal(keep, c.given["torch_keep"]):
+            return {"dx": Close(oracle.torch_dropout(c.x, c.p, seed, c.dout)[1])}
+        return {"dx": Close(oracle.dropout_given_mask(c.x, keep, c.p, c.dout)[1])}
+
+    def training_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
+        cases = []
+        for shape in [(2, 3), (4, 5)] + ([(30, 10), (3, 2, 7)] if hidden else []):
+            for p in RATES if not hidden else (*RATES, float(rng.uniform(0.05, 0.95))):
+                cases.append(pair_case(rng, shape, p, True, "training"))
+                seed = int(rng.integers(2**31))
+                keep = oracle.torch_keep_mask(shape, p, seed)
+                own = pair_case(rng, shape, p, True, "training, PyTorch's own mask")
+                replay = {"rng": generator_keeping(keep, p), "torch_seed": seed, "torch_keep": keep}
+                cases.append(Case(own.label, {**own.given, **replay}, own.show))
+        return cases
+
+    def zero_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
+        where = "training, every second x is 0"
+        shapes = [(2, 3), (4, 5)] + ([(9, 4)] if hidden else [])
+        return [pair_case(rng, s, p, True, where, zeros=True) for s in shapes for p in RATES]
+
+    def evaluation_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
+        return [pair_case(rng, (2, 3), p, False, "evaluation") for p in RATES]
+
+    def edge_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
+        return [pair_case(rng, (2, 3), p, True, "training") for p in (0.0, 1.0)]
+
+    def observe_later(f: Functions, c: Case) -> Observation:
+        cache, keep = run(f, c)
+        rng = np.random.default_rng(0)
+        f[0](c.x.copy(), c.p, True, rng)
+        f[0](c.x.copy(), c.p, False, rng)
+        return {"dx": array(f[1](c.dout.copy(), cache), "dx"), "keep": keep}
+
+    def later_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
+        where = "two other forward calls before the backward call"
+        return [
+            pair_case(rng, (2, 3), p, training, f"{mode}, {where}")
+            for training, mode in ((True, "training"), (False, "evaluation"))
+            for p in RATES
+        ]
+
+    def observe_twice(f: Functions, c: Case) -> Observation:
+        cache, _keep = run(f, c)
+        dout = c.dout.copy()
+        first = array(f[1](dout, cache), "dx")
+        second = array(f[1](c.dout.copy(), cache), "dx")
+        return {
+            "dout after the call": dout,
+            "a second backward call gives the same dx": bool(np.array_equal(first, second)),
+        }
+
+    def expect_twice(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+        return {
+            "dout after the call": Unchanged(c.dout),
+            "a second backward call gives the same dx": Is(True),
+        }
+
+    def dtype_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
+        cases = []
+        for dtype in ("float64", "float32"):
+            c = pair_case(rng, (2, 3), 0.2, True, f"training, {dtype}")
+            arrays = {"x": c.x.astype(dtype), "dout": c.dout.astype(dtype)}
+            cases.append(Case(c.label, {**c.given, **arrays}, ()))
+        return cases
+
+    def observe_dtype(f: Functions, c: Case) -> Observation:
+        cache, _keep = run(f, c)
+        return {"dtype of dx": str(array(f[1](c.dout.copy(), cache), "dx").dtype)}
+
+    def expect_dtype(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+        return {"dtype of dx": Is(str(c.dout.dtype))}
+
+    def observe_forward(f: Functions, c: Case) -> Observation:
+        keep = kept(FORWARD, f, c.x, c.p, c.rng)
+        out = FORWARD.draw(f, c.x.copy(), c.p, c.training, copy.deepcopy(c.rng))
+        return {"out of the forward pass": out, "keep": keep}
+
+    def expect_forward(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+        keep = seen["keep"] if seen["keep"].shape == c.x.shape else np.ones(c.x.shape, dtype=bool)
+        out = oracle.dropout_given_mask(c.x, keep, c.p, c.x)[0] if c.training else c.x
+        return {"out of the forward pass": Close(out)}
+
+    def forward_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
+        modes = ((True, "training"), (False, "evaluation"))
+        cases = [pair_case(rng, (2, 3), p, mode, word) for mode, word in modes for p in RATES]
+        return [Case(c.label, c.given, ("x",)) for c in cases]
+
+    return [
+        Aspect(
+            "forward pass",
+            N_("the forward pass is right for the mask that it drew (scored in its own check)"),
+            0,
+            forward_cases,
+            observe_forward,
+            expect_forward,
+        ),
+        Aspect(
+            "training",
+            N_("in training, dx equals PyTorch's gradient for the same mask"),
+            3,
+            training_cases,
+            observe,
+            expect,
+        ),
+        Aspect(
+            "zero inputs",
+            N_("a kept unit passes its gradient on even where x is exactly 0"),
+            1,
+            zero_cases,
+            observe,
+            expect,
+        ),
+        Aspect(
+            "evaluation", N_("in evaluation, dx equals dout"), 2, evaluation_cases, observe, expect
+        ),
+        Aspect(
+            "p = 0 and p = 1",
+            N_("dx equals dout at p = 0 and is zero at p = 1"),
+            1,
+            edge_cases,
+            observe,
+            expect,
+        ),
+        Aspect(
+            "cache",
+            N_(
+                "the gradient belongs to the forward call that made the cache, not to the latest one"
+            ),
+            1,
+            later_cases,
+            observe_later,
+            expect,
+        ),
+        Aspect(
+            "input kept",
+            N_("dout is not modified, and the same cache gives the same dx again"),
+            1,
+            later_cases,
+            observe_twice,
+            expect_twice,
+        ),
+        Aspect(
+            "dtype",
+            N_("float32 gradients stay float32, float64 stay float64"),
+            1,
+            dtype_cases,
+            observe_dtype,
+            expect_dtype,
+        ),
+    ]

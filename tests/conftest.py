@@ -1,0 +1,67 @@
+"""Fixtures: the course, its notebooks, the reference solution. No test reaches the network."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from types import ModuleType
+
+import matplotlib as mpl
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+mpl.use("Agg")
+if not os.environ.get("MNIST_DIR"):
+    os.environ["AUTOGRADER_DATASET"] = "digits"
+
+ROOT = Path(__file__).parents[1]
+
+
+def load_solution(assignment: str) -> ModuleType:
+    """Import the reference solution of an assignment."""
+    path = ROOT / "reference" / assignment / "solution.py"
+    spec = importlib.util.spec_from_file_location(f"{assignment}_solution", path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def solution() -> ModuleType:
+    return load_solution("dropout")
+
+
+@pytest.fixture
+def released() -> NotebookNode:
+    return nbformat.read(ROOT / "release" / "dropout" / "dropout.ipynb", as_version=4)
+
+
+@pytest.fixture
+def source() -> NotebookNode:
+    return nbformat.read(ROOT / "source" / "dropout" / "dropout.ipynb", as_version=4)
+
+
+@pytest.fixture
+def solved(released: NotebookNode, source: NotebookNode) -> NotebookNode:
+    """The released notebook with the reference solutions written in."""
+    answers = {
+        c.id: c.source for c in source.cells if c.metadata.get("nbgrader", {}).get("solution")
+    }
+    for cell in released.cells:
+        cell.source = answers.get(cell.id, cell.source)
+    return released
+
+
+@pytest.fixture
+def digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Use the small data set, here and in kernels that are started from here."""
+    monkeypatch.setenv("AUTOGRADER_DATASET", "digits")
+    from autograder import datasets
+
+    datasets.load.cache_clear()
+    yield
+    datasets.load.cache_clear()
