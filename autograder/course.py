@@ -13,9 +13,11 @@ import tempfile
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
 from autograder.engine.messages import _
 from autograder.examiner import cells
+from autograder.examiner.kernel import append_output
 
 SECONDS_PER_CELL = 600
 
@@ -101,10 +103,15 @@ def generate(course: Path, to: Path, execute: bool = True) -> None:
 def collapse_progress_bars(path: Path) -> None:
     """Keep of each printed line only what a terminal would show after its last carriage return."""
     notebook = nbformat.read(path, as_version=4)
-    for output in (o for cell in notebook.cells for o in cell.get("outputs", [])):
-        if output.output_type == "stream":
-            lines = [line.rstrip("\r").split("\r")[-1] for line in output.text.split("\n")]
-            output.text = "\n".join(line for i, line in enumerate(lines) if line.strip() or i)
+    for cell in (c for c in notebook.cells if c.cell_type == "code"):
+        outputs: list[NotebookNode] = []
+        for output in cell.outputs:
+            append_output(outputs, output)
+        for output in outputs:
+            if output.output_type == "stream":
+                lines = [line.rstrip("\r").split("\r")[-1] for line in output.text.split("\n")]
+                output.text = "\n".join(lines).lstrip("\n")
+        cell.outputs = [o for o in outputs if o.output_type != "stream" or o.text.strip()]
     nbformat.write(notebook, path)
 
 

@@ -113,7 +113,7 @@ class Kernel:
                 continue
             output = output_from_msg(message)
             if kind == "error" or _size(output) <= room:
-                room -= _append(result.outputs, output)
+                room -= append_output(result.outputs, output)
             elif not result.cut:
                 result.cut = True
                 note = _("[more output than {n} bytes: the rest was thrown away]\n")
@@ -122,7 +122,7 @@ class Kernel:
         return False
 
 
-def _append(outputs: list[NotebookNode], output: NotebookNode) -> int:
+def append_output(outputs: list[NotebookNode], output: NotebookNode) -> int:
     """Add an output, joining streams; return its size."""
     last = outputs[-1] if outputs else None
     if last and output.output_type == "stream" == last.output_type and output.name == last.name:
