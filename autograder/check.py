@@ -9,6 +9,7 @@ raised, and the result is found in the cell's output under :data:`autograder.eng
 from __future__ import annotations
 
 import os
+import sys
 import textwrap
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +17,6 @@ from typing import Any
 from autograder.assignments import all_checks
 from autograder.engine.declare import Check
 from autograder.engine.messages import _
-from autograder.engine.observe import in_ipython
 from autograder.engine.results import WIDTH, CheckResult
 from autograder.engine.run import run_check
 from autograder.secret import hidden_seed
@@ -73,7 +73,8 @@ class Checker:
 
 def show(result: CheckResult) -> None:
     """Display ``result`` in a notebook, or print it elsewhere."""
-    if in_ipython():
+    ipython = sys.modules.get("IPython")
+    if ipython is not None and ipython.get_ipython() is not None:
         from IPython.display import display
 
         display(result)  # type: ignore[no-untyped-call]

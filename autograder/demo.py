@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from autograder import datasets
 from autograder.course import nbgrader
 from autograder.engine.messages import _
 from autograder.examiner import cells
@@ -122,6 +123,8 @@ def demo(course: Path, to: Path) -> int:
     to.mkdir(parents=True)
     shutil.copytree(course / "source", to / "source")
     shutil.copy(course / "nbgrader_config.py", to)
+    data = datasets.load(n_train=1)
+    print(data.note or _("Images: {name}").format(name=data.name))
     print(_("1. nbgrader generate_assignment {name}").format(name=ASSIGNMENT), flush=True)
     nbgrader(to, "generate_assignment", ASSIGNMENT)
     print(_("2. Making {n} submissions").format(n=len(SOLVED) + 2), flush=True)

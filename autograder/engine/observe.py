@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import io
 import linecache
-import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -143,9 +142,3 @@ def known_global_random_state() -> Iterator[None]:
         yield
     finally:
         np.random.set_state(state)
-
-
-def in_ipython() -> bool:
-    """Tell whether this runs in IPython or a notebook."""
-    ipython = sys.modules.get("IPython")
-    return ipython is not None and ipython.get_ipython() is not None

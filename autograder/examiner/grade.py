@@ -19,7 +19,7 @@ from autograder.engine.messages import _
 from autograder.engine.results import MIME, CheckResult
 from autograder.examiner import cells
 from autograder.examiner.kernel import Ending, Execution, Limits, execution_environment, kernel
-from autograder.examiner.rebuild import STUB, rebuild
+from autograder.examiner.rebuild import rebuild
 from autograder.secret import SECRET, STUDENT, course_secret
 
 
@@ -251,6 +251,3 @@ def combined_score(results: Sequence[CheckResult]) -> float:
         kept = sum(a.weight for a in runs[0].aspects if a.name not in failed)
         shares.append(kept / total if total else 0.0)
     return sum(shares) / len(shares)
-
-
-__all__ = ["STUB", "CellGrade", "Course", "NotebookGrade", "State", "grade"]

@@ -39,7 +39,7 @@ class Limits:
         How often a kernel that died is replaced, so that the remaining cells can be graded.
     """
 
-    cell_seconds: float = 120.0
+    cell_seconds: float = 240.0
     notebook_seconds: float = 600.0
     output_bytes: int = 1_000_000
     restarts: int = 12

@@ -121,6 +121,6 @@ MNIST_DROPOUT = Check(
         ),
     ),
     misconceptions=misconceptions.of_training,
-    seconds=240,
+    seconds=100,
     remark=lambda: training_data().note,
 )
