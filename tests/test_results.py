@@ -131,6 +131,11 @@ def test_prints_and_warnings_do_not_leak(capfd: pytest.CaptureFixture[str]) -> N
     assert len(result.printed) <= 2000
 
 
+def test_warnings_are_shown_with_the_result() -> None:
+    result = result_of(lambda shape, p, rng: np.ones(shape) / np.float64(0))
+    assert "RuntimeWarning: divide by zero" in result.printed
+
+
 def test_global_random_state_is_left_alone() -> None:
     np.random.seed(5)
     before = np.random.get_state()[1].copy()

@@ -127,10 +127,14 @@ def quiet(printed: Captured) -> Iterator[None]:
     with (
         contextlib.redirect_stdout(printed),
         contextlib.redirect_stderr(printed),
-        warnings.catch_warnings(),
+        warnings.catch_warnings(record=True) as caught,
     ):
-        warnings.simplefilter("always")
-        yield
+        warnings.simplefilter("default")
+        try:
+            yield
+        finally:
+            for warning in caught[:10]:
+                printed.write(f"{warning.category.__name__}: {warning.message}\n")
 
 
 @contextlib.contextmanager
