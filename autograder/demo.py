@@ -127,7 +127,7 @@ def demo(course: Path, to: Path) -> int:
     print(data.note or _("Images: {name}").format(name=data.name))
     print(_("1. nbgrader generate_assignment {name}").format(name=ASSIGNMENT), flush=True)
     nbgrader(to, "generate_assignment", ASSIGNMENT)
-    print(_("2. Making {n} submissions").format(n=len(SOLVED) + 2), flush=True)
+    print(_("2. Making {n} submissions").format(n=len(SOLVED) + 3), flush=True)
     make_class(to)
     print(
         _("3. nbgrader autograde {name} (about 15 s for each)").format(name=ASSIGNMENT), flush=True
@@ -164,6 +164,7 @@ def make_class(course: Path) -> None:
             change(notebook)
         nbformat.write(notebook, _submission(course, student))
     nbformat.write(released, _submission(course, "fay-untouched"))
+    _submission(course, "kim-empty-file").touch()
     _submission(course, "jan-broken-file").write_text('{"cells": [', encoding="utf-8")
 
 

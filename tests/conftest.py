@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 from types import ModuleType
 
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")  # before NumPy is imported: test processes share the cores
+
 import matplotlib as mpl
 import nbformat
 import pytest

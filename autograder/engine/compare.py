@@ -225,7 +225,7 @@ def show(value: Any) -> str:
     """Print any value in at most ``MAX_LINES`` lines."""
     if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in "biuf":
         text = np.array2string(
-            np.asarray(value), precision=4, threshold=24, edgeitems=2, max_line_width=76
+            np.asarray(value) + 0, precision=4, threshold=24, edgeitems=2, max_line_width=76
         )
     elif isinstance(value, bool):
         text = _("yes") if value else _("no")

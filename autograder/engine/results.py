@@ -66,7 +66,7 @@ class Failure:
             first = len(lines) - len(text.splitlines() or [""])
             lines[first] = f"  {label:>{width}}  " + lines[first][width + 4 :]
         if self.how:
-            lines.append(f"  {'':>{width}}  ({self.how})")
+            lines.append(f"  ({self.how})")
         return lines
 
 

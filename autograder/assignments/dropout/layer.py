@@ -168,7 +168,7 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
         return {"different factors among the units that are not zero": len(factors)}
 
     def expect_values(c: Case, seen: Observation) -> Mapping[str, Expectation]:
-        return {"different factors among the units that are not zero": Is(1)}
+        return {"different factors among the units that are not zero": Within(0, 1)}
 
     def fresh_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         return [
@@ -212,12 +212,12 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
             expect_values,
         ),
         Aspect(
-            "share",
-            N_("a unit is dropped with probability p"),
-            2,
-            many_cases,
-            observe_share,
-            expect_share,
+            "fresh",
+            N_("every call draws a new mask, from the given rng and from nothing else"),
+            1,
+            fresh_cases,
+            observe_fresh,
+            expect_fresh,
         ),
         Aspect(
             "independence",
@@ -228,12 +228,12 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
             expect_independence,
         ),
         Aspect(
-            "fresh",
-            N_("every call draws a new mask, from the given rng and from nothing else"),
-            1,
-            fresh_cases,
-            observe_fresh,
-            expect_fresh,
+            "share",
+            N_("a unit is dropped with probability p"),
+            2,
+            many_cases,
+            observe_share,
+            expect_share,
         ),
         Aspect(
             "convention",
