@@ -277,10 +277,6 @@ def _caching(*names: str) -> Forward:
     return forward
 
 
-def _unit(p: float) -> float:
-    return 0.0 if p == 1 else 1 / (1 - p)
-
-
 def _new_mask(dout: Array, cache: Any) -> Array:  # D10
     p, training, rng = cache
     return dout * multiplier(dout.shape, p, rng).astype(dout.dtype) if training else dout.copy()
@@ -288,7 +284,7 @@ def _new_mask(dout: Array, cache: Any) -> Array:  # D10
 
 def _new_mask_elsewhere(dout: Array, cache: Any) -> Array:  # D10
     p, training = cache
-    mask = (np.random.rand(*dout.shape) >= p) * _unit(p)
+    mask = (np.random.rand(*dout.shape) >= p) * _inverse_keep(p)
     return dout * mask.astype(dout.dtype) if training else dout.copy()
 
 
@@ -299,7 +295,7 @@ def _unscaled_gradient(dout: Array, cache: Any) -> Array:  # D11
 
 def _scaled_twice(dout: Array, cache: Any) -> Array:  # D12
     scale, p, training = cache
-    return np.asarray(dout * scale * dout.dtype.type(_unit(p) if training else 1))
+    return np.asarray(dout * scale * dout.dtype.type(_inverse_keep(p) if training else 1))
 
 
 def _unmasked(dout: Array, cache: Any) -> Array:  # D13
@@ -308,17 +304,17 @@ def _unmasked(dout: Array, cache: Any) -> Array:  # D13
 
 def _unmasked_scaled(dout: Array, cache: Any) -> Array:  # D13
     p, training = cache
-    return np.asarray(dout * dout.dtype.type(_unit(p) if training else 1))
+    return np.asarray(dout * dout.dtype.type(_inverse_keep(p) if training else 1))
 
 
 def _mask_from_output(dout: Array, cache: Any) -> Array:  # D14
     out, p, training = cache
-    return dout * (out != 0) * dout.dtype.type(_unit(p)) if training else dout.copy()
+    return dout * (out != 0) * dout.dtype.type(_inverse_keep(p)) if training else dout.copy()
 
 
 def _scaled_in_evaluation(dout: Array, cache: Any) -> Array:  # D15
     scale, p = cache
-    return np.asarray(dout * (scale != 0) * dout.dtype.type(_unit(p)))
+    return np.asarray(dout * (scale != 0) * dout.dtype.type(_inverse_keep(p)))
 
 
 def _masked_in_evaluation(dout: Array, cache: Any) -> Array:  # D15
