@@ -1,17 +1,16 @@
 """What notebooks import: ``from autograder import check``, then ``check.<function>(<function>)``.
 
 Every check of every assignment is an attribute of this module. Calling it shows a small table and
-raises an ``AssertionError`` when something does not hold. A grader that wants to read all results
-instead, public and hidden, sets the environment variable ``AUTOGRADER_COLLECT``: then nothing is
-raised, and the result is found in the cell's output under :data:`autograder.engine.results.MIME`.
+raises an ``AssertionError`` when something does not hold. A grader that wants all results instead,
+public and hidden, runs the test cell inside :func:`collecting`: then nothing is shown or raised.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from autograder.assignments import all_checks
@@ -21,7 +20,7 @@ from autograder.engine.results import WIDTH, CheckResult
 from autograder.engine.run import run_check
 from autograder.secret import hidden_seed
 
-COLLECT = "AUTOGRADER_COLLECT"
+_collected: list[CheckResult] | None = None
 
 
 class CheckFailed(AssertionError):
@@ -61,14 +60,28 @@ class Checker:
             )
         seed = hidden_seed(check.assignment) if hidden else None
         result = run_check(check, functions, seed)
+        if _collected is not None:
+            _collected.append(result)
+            return
         show(result)
-        if not result.passed and not os.environ.get(COLLECT):
+        if not result.passed:
             raise CheckFailed(
                 result.summary() + "\n" + textwrap.fill(result.reason(), WIDTH)
             ) from None
 
     def __repr__(self) -> str:
         return f"<{_('check of')} {', '.join(self.check.takes)}: {len(self.check.aspects)} {_('aspects')}>"
+
+
+@contextlib.contextmanager
+def collecting() -> Iterator[list[CheckResult]]:
+    """Gather the results of all checks that are called in the body, instead of showing them."""
+    global _collected
+    before, _collected = _collected, []
+    try:
+        yield _collected
+    finally:
+        _collected = before
 
 
 def show(result: CheckResult) -> None:

@@ -14,8 +14,8 @@ from nbformat import NotebookNode
 from autograder import datasets
 from autograder.course import nbgrader
 from autograder.engine.messages import _
+from autograder.engine.results import MIME, CheckResult
 from autograder.examiner import cells
-from autograder.examiner.grade import read_results
 
 ASSIGNMENT = "dropout"
 Change = Callable[[NotebookNode], None]
@@ -207,8 +207,8 @@ def print_scores(course: Path) -> bool:
 def named(path: Path) -> list[str]:
     """Return the ids of the mistakes that an autograded notebook names, and what did not finish."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    outputs = [o for c in notebook["cells"] for o in c.get("outputs", [])]
-    results = read_results(outputs)
+    outputs = [o.get("data", {}) for c in notebook["cells"] for o in c.get("outputs", [])]
+    results = [CheckResult.from_dict(data[MIME]) for data in outputs if MIME in data]
     unfinished = [r.note.partition(":")[0] for r in results if r.ending == "out of time"]
     return list(dict.fromkeys([*(m.id for r in results for m in r.named), *unfinished]))
 

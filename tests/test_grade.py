@@ -197,17 +197,21 @@ def test_dying_kernel_costs_the_cell_that_killed_it(course: Course, way: str) ->
 
 
 def test_dying_inside_a_check(course: Course) -> None:
-    dying = "def mc_dropout(predict, x, n_samples, rng):\n    import os\n    os._exit(0)"
-    result = submit(course, mc=dying)
-    assert result["mc"] == (0, State.NOT_GRADED)
+    dying = "def classic_dropout_forward(x, p, training, rng):\n    import os\n    os._exit(0)"
+    result = submit(course, classic=dying)
+    assert result["classic"] == (0, State.FAILED)
     assert result["mask"] == FULL
+    assert result["mc"] == FULL
 
 
-def test_a_check_that_is_replaced_gives_no_verdict(course: Course) -> None:
-    fake = "class Fake:\n    def __getattr__(self, name):\n        return lambda *a, **k: None\ncheck = Fake()"
+def test_replacing_the_check_has_no_effect(course: Course) -> None:
+    fake = (
+        "class Fake:\n    def __getattr__(self, name):\n        return lambda *a, **k: None\n"
+        "check = Fake()\ndef dropout_mask(shape, p, rng):\n    return 0"
+    )
     result = submit(course, mask=fake)
-    assert result["mask"] == (0, State.UNANSWERED) or result["mask"] == (0, State.NOT_GRADED)
-    assert result["mc"] == (0, State.NOT_GRADED)
+    assert result["mask"][0] == 0
+    assert result["mc"] == FULL
 
 
 def test_extra_files_and_startup_files_have_no_effect(course: Course) -> None:

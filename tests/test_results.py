@@ -154,12 +154,12 @@ def test_check_raises_with_a_short_message(capsys: pytest.CaptureFixture[str]) -
     assert "Smallest failing case" in capsys.readouterr().out
 
 
-def test_check_can_collect_instead_of_raising(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv(check.COLLECT, "1")
-    check.dropout_mask(lambda shape, p, rng: None)
-    assert "✗ dropout_mask" in capsys.readouterr().out
+def test_check_can_collect_instead_of_raising(capsys: pytest.CaptureFixture[str]) -> None:
+    with check.collecting() as results:
+        check.dropout_mask(lambda shape, p, rng: None)
+        check.dropout_mask(lambda shape, p, rng: None, hidden=True)
+    assert [r.hidden for r in results] == [False, True]
+    assert capsys.readouterr().out == ""
 
 
 def test_check_explains_wrong_use() -> None:

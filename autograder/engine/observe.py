@@ -71,8 +71,8 @@ def raised(error: BaseException) -> Raised:
         for f in traceback.extract_tb(error.__traceback__)
         if not Path(f.filename).is_relative_to(PACKAGE) and "site-packages" not in f.filename
     ]
-    where = ""
-    if own:
+    where = str(getattr(error, "where", ""))  # known already if it comes from another process
+    if own and not where:
         line = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
         where = _("line {n}: {line}").format(n=own[-1].lineno, line=line)
     try:

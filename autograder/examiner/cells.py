@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,14 @@ def defined_functions(source: str) -> set[str]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set(re.findall(r"^def +(\w+)", source, re.M))
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def names_used(source: str) -> list[str]:
+    """Return the names that a cell reads and does not define itself, sorted."""
+    tree = ast.parse(source)
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    stored = {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
+    return sorted({node.id for node in nodes} - stored - set(dir(builtins)))
 
 
 def check_calls(source: str) -> list[str]:

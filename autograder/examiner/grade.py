@@ -6,8 +6,10 @@ every cell ends in one definite state with a sentence.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -16,10 +18,11 @@ from nbformat import NotebookNode
 
 from autograder import check
 from autograder.engine.messages import _
-from autograder.engine.results import MIME, CheckResult
+from autograder.engine.results import CheckResult
 from autograder.examiner import cells
-from autograder.examiner.kernel import Ending, Execution, Limits, execution_environment, kernel
+from autograder.examiner.kernel import Ending, Kernel, Limits, execution_environment, kernel
 from autograder.examiner.rebuild import rebuild
+from autograder.examiner.remote import KernelDied, channel, names_in
 from autograder.secret import SECRET, STUDENT, course_secret
 
 
@@ -149,12 +152,10 @@ def grade(
         report.remarks.append(
             _("missing solution cells: {names}").format(names=", ".join(rebuilt.missing))
         )
-    environment = execution_environment(**{check.COLLECT: "1", STUDENT: student})
-    if course.has_source:
-        environment[SECRET] = course_secret(course.root)
-    executions = execute(rebuilt.notebook.cells, limits or Limits(), environment)
+    with hidden_cases_of(course, student):
+        outcomes = examine(rebuilt.notebook.cells, limits or Limits())
     report.cells = [
-        score(cell, executions.get(i))
+        score(cell, outcomes.get(i))
         for i, cell in enumerate(rebuilt.notebook.cells)
         if cells.is_test(cell) or cells.is_manual(cell)
     ]
@@ -162,38 +163,87 @@ def grade(
     return report
 
 
-def execute(
-    notebook: Sequence[NotebookNode], limits: Limits, environment: dict[str, str]
-) -> dict[int, Execution]:
-    """Execute all code cells but experiments, in order; return what happened, by cell number.
+@dataclass
+class Outcome:
+    """What happened in a graded cell: the verdicts of its checks, or why there are none."""
 
-    When the kernel dies or hangs, the cell that did it is left out, a new kernel repeats the cells
-    before it (graded ones excepted) and the rest follows.
+    results: list[CheckResult] = field(default_factory=list)
+    state: State | None = None
+    says: str = ""
+
+
+@contextlib.contextmanager
+def hidden_cases_of(course: Course, student: str) -> Iterator[None]:
+    """Have hidden cases drawn for one student, in this process only."""
+    names = (SECRET, STUDENT)
+    before = {name: os.environ.pop(name, None) for name in names}
+    os.environ[STUDENT] = student
+    if course.has_source:
+        os.environ[SECRET] = course_secret(course.root)
+    try:
+        yield
+    finally:
+        for name in names:
+            os.environ.pop(name, None)
+            if (value := before[name]) is not None:
+                os.environ[name] = value
+
+
+def examine(notebook: Sequence[NotebookNode], limits: Limits) -> dict[int, Outcome]:
+    """Execute a notebook's cells, and return the outcome of each test cell by its number.
+
+    Ordinary cells run in the student's kernel. Test cells run here: the functions that they name are
+    called over there. When the kernel dies or hangs, the cell that did it is left out, a new kernel
+    repeats the ordinary cells before it, and the rest follows.
     """
-    done: dict[int, Execution] = {}
+    done: dict[int, Outcome] = {}
     left_out: set[int] = set()
     end = time.monotonic() + limits.notebook_seconds
     todo = [
         i for i, c in enumerate(notebook) if c.cell_type == "code" and not cells.is_experiment(c)
     ]
     for _attempt in range(1 + limits.restarts):
-        with kernel(limits, environment) as running:
+        with kernel(limits, execution_environment()) as running:
             for i in todo:
-                if i in left_out or (cells.is_test(notebook[i]) and i in done):
+                is_test = cells.is_test(notebook[i])
+                if i in left_out or (is_test and i in done):
                     continue
                 seconds = min(limits.cell_seconds, end - time.monotonic())
                 if seconds <= 0:
                     return done
-                done[i] = running.execute(notebook[i].source, seconds)
-                if done[i].ending in (Ending.DIED, Ending.UNRESPONSIVE):
-                    left_out.add(i)
+                if is_test:
+                    done[i] = run_test(notebook[i].source, running, seconds)
+                else:
+                    ending = running.execute(notebook[i].source, seconds).ending
+                    if ending in (Ending.DIED, Ending.UNRESPONSIVE):
+                        left_out.add(i)
+                        running.usable = False
+                if not running.usable:
                     break
             else:
                 return done
     return done
 
 
-def score(cell: NotebookNode, execution: Execution | None) -> CellGrade:
+def run_test(source: str, running: Kernel, seconds: float) -> Outcome:
+    """Run a test cell of the course here, on the functions of the student's kernel."""
+    outcome = Outcome()
+    names = [name for name in cells.names_used(source) if name != "check"]
+    try:
+        with channel(running, seconds) as opened:
+            namespace = {"check": check, **names_in(opened, names)}
+            with check.collecting() as outcome.results:
+                exec(compile(source, "<test cell>", "exec"), namespace)
+    except NameError as error:
+        outcome.state, outcome.says = State.UNANSWERED, str(error)
+    except KernelDied as error:
+        outcome.state, outcome.says = State.NOT_GRADED, str(error)
+    except Exception as error:
+        outcome.state, outcome.says = State.FAILED, f"{type(error).__name__}: {error}"[:300]
+    return outcome
+
+
+def score(cell: NotebookNode, outcome: Outcome | None) -> CellGrade:
     """Turn what happened in a graded cell into its grade."""
     name, maximum = cells.grade_id(cell), cells.points(cell)
 
@@ -202,16 +252,11 @@ def score(cell: NotebookNode, execution: Execution | None) -> CellGrade:
 
     if cells.is_manual(cell):
         return none(State.MANUAL, "")
-    if execution is None:
+    if outcome is None:
         return none(State.TIMED_OUT, _("the notebook ran out of time before this cell"))
-    if execution.ending is Ending.DIED:
-        return none(State.NOT_GRADED, _("the kernel died while this cell ran"))
-    if execution.ending is not Ending.FINISHED:
-        return none(State.TIMED_OUT, _("the cell ran out of time"))
-    if execution.error:
-        missing = execution.error.startswith("NameError")
-        return none(State.UNANSWERED if missing else State.FAILED, execution.error)
-    results = read_results(execution.outputs)
+    if outcome.state is not None:
+        return none(outcome.state, outcome.says)
+    results = outcome.results
     if [r.check for r in results] != cells.check_calls(cell.source) or not results:
         return none(State.NOT_GRADED, _("the cell gave no verdict"))
     reached = combined_score(results)
@@ -223,19 +268,6 @@ def score(cell: NotebookNode, execution: Execution | None) -> CellGrade:
         state = State.TIMED_OUT
     says = failed.reason() if failed else ""
     return CellGrade(name, round(reached * maximum, 6), maximum, state, says, tuple(results))
-
-
-def read_results(outputs: Sequence[NotebookNode]) -> list[CheckResult]:
-    """Return the check results among a cell's outputs; what is malformed is skipped."""
-    results = []
-    for output in outputs:
-        data = output.get("data", {}).get(MIME)
-        if isinstance(data, dict):
-            try:
-                results.append(CheckResult.from_dict(data))
-            except ValueError:
-                continue
-    return results
 
 
 def combined_score(results: Sequence[CheckResult]) -> float:

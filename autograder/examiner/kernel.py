@@ -76,9 +76,35 @@ class Kernel:
     """A running kernel: executes cells one after the other."""
 
     def __init__(
-        self, manager: KernelManager, client: BlockingKernelClient, limits: Limits
+        self,
+        manager: KernelManager,
+        client: BlockingKernelClient,
+        limits: Limits,
+        directory: Path,
     ) -> None:
         self._manager, self._client, self._limits = manager, client, limits
+        self._begun = ""
+        self.directory = directory
+        self.usable = True
+
+    def is_alive(self) -> bool:
+        """Tell whether the kernel's process runs."""
+        return bool(self._manager.is_alive())
+
+    def begin(self, source: str) -> None:
+        """Start executing ``source`` without waiting for its end."""
+        self._begun = self._client.execute(
+            source, silent=True, allow_stdin=False, stop_on_error=False
+        )
+
+    def finish(self, patience: float) -> None:
+        """End what was begun; ``usable`` tells whether the kernel can execute anything after."""
+        result = Execution(Ending.FINISHED)
+        if self._collect(self._begun, time.monotonic() + patience, result):
+            return
+        if self.is_alive():
+            self._manager.interrupt_kernel()
+        self.usable = self._collect(self._begun, time.monotonic() + 5.0, result)
 
     def execute(self, source: str, seconds: float) -> Execution:
         """Execute ``source`` and collect its outputs; ends within ``seconds`` and a short grace."""
@@ -167,7 +193,7 @@ def kernel(limits: Limits, environment: Mapping[str, str]) -> Iterator[Kernel]:
         client.start_channels()
         try:
             client.wait_for_ready(timeout=60)
-            yield Kernel(manager, client, limits)
+            yield Kernel(manager, client, limits, directory)
         finally:
             client.stop_channels()
     finally:

@@ -1,0 +1,230 @@
+"""How does the examiner call a function that lives in the student's process?
+
+A :class:`RemoteFunction` looks like the function: arguments go over by value, results and exceptions come
+back, and what the function did to its arguments (arrays changed in place, a generator advanced) is done
+to the caller's as well. Checks cannot tell the difference.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autograder.engine.declare import Functions
+from autograder.engine.messages import _
+from autograder.examiner import wire
+from autograder.examiner.inside import receive, send
+from autograder.examiner.kernel import Kernel
+
+LARGE = 1_000_000  # bytes; arrays of this size are sent once per channel
+ACCEPT_SECONDS = 30.0
+
+
+class RemoteFailure(Exception):
+    """An exception of the student's process; a subclass bears the name of the original type."""
+
+    where = ""
+
+    @classmethod
+    def of(cls, name: str, message: str, where: str) -> RemoteFailure:
+        """Build the exception for a type name, a message and a line of the student's code."""
+        safe = name[:80] if name.isidentifier() else "Exception"
+        failure: RemoteFailure = type(safe, (cls,), {"where": where})(message)
+        return failure
+
+
+class KernelDied(Exception):
+    """The student's process ended, or closed the channel, while a function was called."""
+
+
+class Channel:
+    """A connection to the student's process, for one test cell."""
+
+    def __init__(
+        self, connection: socket.socket, alive: Callable[[], bool], seconds: float
+    ) -> None:
+        self._connection, self._alive, self._seconds = connection, alive, seconds
+        self._stored: dict[int, tuple[Any, wire.Token]] = {}
+        self.broken = False
+
+    def request(self, function: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
+        """Have a function called and return the decoded reply.
+
+        Raises
+        ------
+        KernelDied
+            If no reply comes, or one that is not a message. The channel is of no use afterwards.
+        """
+        if self.broken:
+            raise KernelDied(_("the kernel did not survive an earlier call"))
+        message = {
+            "function": function,
+            "arguments": arguments,
+            "keywords": keywords,
+            "global_state": np.random.get_state(legacy=True),
+        }
+        self.broken = True  # until a whole reply was read: a limit may interrupt us anywhere
+        try:
+            send(self._connection, wire.dumps(message))
+            reply = self._reply()
+        except (OSError, wire.WireError) as error:
+            raise KernelDied(_("the kernel died or sent nonsense")) from error
+        self.broken = False
+        return reply
+
+    def _reply(self) -> Any:
+        deadline = time.monotonic() + self._seconds
+        self._connection.settimeout(0.5)
+        while True:
+            try:
+                first = self._connection.recv(1, socket.MSG_PEEK)
+            except TimeoutError:
+                if time.monotonic() > deadline:
+                    raise OSError("no reply in time") from None
+                if not self._alive():
+                    raise OSError("the kernel is gone") from None
+                continue
+            if not first:
+                raise OSError("the kernel hung up")
+            break
+        self._connection.settimeout(max(1.0, deadline - time.monotonic()))
+        data = receive(self._connection)
+        if data is None:
+            raise OSError("the kernel hung up")
+        reply = wire.loads(data)
+        if not (isinstance(reply, dict) and {"returned", "raised", "changed"} <= reply.keys()):
+            raise wire.WireError("not a reply")
+        return reply
+
+    def store(self, value: Any) -> Any:
+        """Send a large array once, and return the token that stands for it from then on."""
+        if not (type(value) is np.ndarray and value.nbytes >= LARGE):
+            return value
+        if id(value) not in self._stored:
+            token = self.request("", [value], {})["returned"]
+            if not isinstance(token, wire.Token):
+                raise KernelDied(_("the kernel died or sent nonsense"))
+            self._stored[id(value)] = (
+                value,
+                token,
+            )  # holds on to the array, so its id stays its own
+        return self._stored[id(value)][1]
+
+
+class RemoteFunction:
+    """A function of the student's notebook, called from here."""
+
+    def __init__(self, name: str, channel: Channel) -> None:
+        self.__name__, self._channel = name, channel
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Call the function over there."""
+        reply = self._channel.request(self.__name__, list(arguments), keywords)
+        return take(reply, arguments)
+
+    def colocated(
+        self, work: Callable[..., Any], functions: Functions, arguments: dict[str, Any]
+    ) -> Any:
+        """Run work of this package over there, beside the functions."""
+        names = [f.__name__ for f in functions]
+        sent = {name: self._channel.store(value) for name, value in arguments.items()}
+        place = f"{work.__module__}:{work.__name__}"
+        return take(self._channel.request(place, [names], sent), ())
+
+
+def take(reply: dict[str, Any], arguments: tuple[Any, ...]) -> Any:
+    """Apply a reply's effects on ``arguments``; return what was returned or raise what was raised.
+
+    Raises
+    ------
+    KernelDied
+        If the reply is not of the right form.
+    RemoteFailure
+        If the function raised.
+    """
+    try:
+        sys.stdout.write(str(reply.get("printed", ""))[:2000])
+        for i, value in reply["changed"]:
+            _change(arguments[i], value)
+        np.random.set_state(reply["global_state"])
+        if reply["raised"] is not None:
+            name, message, where = (str(part) for part in reply["raised"])
+            failure: Exception | None = RemoteFailure.of(name, message, where)
+        else:
+            failure = None
+    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+        raise KernelDied(_("the kernel died or sent nonsense")) from error
+    if failure is not None:
+        raise failure
+    return reply["returned"]
+
+
+def _change(ours: Any, theirs: Any) -> None:
+    """Do to an argument what the function did to its copy."""
+    if isinstance(ours, np.ndarray) and isinstance(theirs, np.ndarray):
+        if ours.shape == theirs.shape:
+            np.copyto(ours, theirs, casting="unsafe")
+        else:  # resized in place: all that can be said is that it is no longer what it was
+            ours[...] = np.nan if ours.dtype.kind == "f" else 0
+    elif isinstance(ours, np.random.Generator) and isinstance(theirs, np.random.Generator):
+        ours.bit_generator.state = theirs.bit_generator.state
+    elif isinstance(ours, list) and isinstance(theirs, list):
+        ours[:] = theirs
+    elif isinstance(ours, dict) and isinstance(theirs, dict):
+        ours.clear()
+        ours.update(theirs)
+
+
+@contextlib.contextmanager
+def channel(kernel: Kernel, seconds: float) -> Iterator[Channel]:
+    """Open a channel to a kernel; afterwards the kernel is ready for the next cell, or unusable.
+
+    Raises
+    ------
+    KernelDied
+        If the kernel does not connect.
+    """
+    path = kernel.directory / "calls"
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(path))
+        listener.listen(1)
+        listener.settimeout(ACCEPT_SECONDS)
+        kernel.begin(_serve(path))
+        try:
+            connection, _address = listener.accept()
+        except OSError as error:
+            kernel.finish(0.0)
+            raise KernelDied(_("the kernel does not answer")) from error
+    opened = Channel(connection, kernel.is_alive, seconds)
+    try:
+        yield opened
+    finally:
+        connection.close()
+        patience = 0.0 if opened.broken else 5.0
+        kernel.finish(patience)
+
+
+def _serve(path: Path) -> str:
+    return (
+        f"__import__('autograder.examiner.inside').examiner.inside.serve({str(path)!r}, globals())"
+    )
+
+
+def names_in(channel: Channel, names: list[str]) -> dict[str, Any]:
+    """Return those of ``names`` that the notebook defines: functions as remote ones, data by value."""
+    reply = channel.request("?", [names], {})
+    found = reply["returned"]
+    out: dict[str, Any] = {}
+    for name, value in found.items() if isinstance(found, dict) else ():
+        if name in names:
+            is_function = isinstance(value, wire.Token)
+            out[name] = RemoteFunction(name, channel) if is_function else value
+    return out

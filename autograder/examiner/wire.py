@@ -1,0 +1,226 @@
+"""What may cross between the examiner and the student's process? Plain data, by value, as JSON.
+
+Nothing is pickled and nothing is executed: any bytes decode to a plain value or raise
+:class:`WireError`. Carried are None, booleans, integers, floats, strings, tuples, lists, dicts, NumPy
+arrays and scalars of numeric dtypes, and NumPy generators by their state. Towards the student, so are
+the package's own frozen dataclasses (:data:`OWN`). Back from the student, what cannot be carried stays
+there and is represented by a :class:`Token`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import dataclasses
+import importlib
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+MAX_BYTES = 256_000_000
+MAX_DEPTH = 30
+MAX_ITEMS = 200_000
+MAX_DIMS = 32
+MAX_INT_BITS = 4096
+OWN = frozenset({"autograder.assignments.dropout.misconceptions.NoisyClassifier"})
+BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
+
+
+class WireError(ValueError):
+    """Bytes that are not a message, or a value that cannot be carried."""
+
+
+@dataclass(frozen=True)
+class Token:
+    """A value that stays in the student's process; ``number`` is valid in that process only."""
+
+    number: int
+    type: str = "object"
+
+
+def dumps(value: Any, keep: Callable[[Any], int] | None = None) -> bytes:
+    """Encode a value.
+
+    Parameters
+    ----------
+    value:
+        What to send.
+    keep:
+        Called with a value that cannot be carried; returns the number of its token. Without it such a
+        value raises.
+
+    Raises
+    ------
+    WireError
+        If a value cannot be carried, or the message would be too large.
+    """
+    data = json.dumps(_encode(value, keep, 0), allow_nan=False, separators=(",", ":")).encode()
+    if len(data) > MAX_BYTES:
+        raise WireError(f"a message of {len(data)} bytes is too large")
+    return data
+
+
+def loads(data: bytes, own: bool = False) -> Any:
+    """Decode a message.
+
+    Parameters
+    ----------
+    data:
+        Any bytes.
+    own:
+        Whether the package's own dataclasses may be built (for messages from the examiner only).
+
+    Raises
+    ------
+    WireError
+        If ``data`` is not a message. No other exception is raised, whatever the bytes.
+    """
+    if len(data) > MAX_BYTES:
+        raise WireError(f"a message of {len(data)} bytes is too large")
+    try:
+        budget = [MAX_ITEMS]
+        return _decode(json.loads(data.decode("utf-8")), own, 0, budget)
+    except WireError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+        raise WireError(f"not a message: {type(error).__name__}") from error
+    except (RecursionError, MemoryError) as error:
+        raise WireError("not a message: too deep or too large") from error
+
+
+def _encode(value: Any, keep: Callable[[Any], int] | None, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        return _stay(value, keep)
+    kind = type(value)
+    if value is None or kind is bool or kind is str:
+        return value
+    if kind is int:
+        return ["i", hex(value)] if value.bit_length() <= MAX_INT_BITS else _stay(value, keep)
+    if kind is float:
+        return value if math.isfinite(value) else ["f", repr(value)]
+    if kind is tuple or kind is list:
+        items = [_encode(item, keep, depth + 1) for item in value]
+        return ["t" if kind is tuple else "l", items]
+    if kind is dict:
+        pairs = [
+            [_encode(k, keep, depth + 1), _encode(v, keep, depth + 1)] for k, v in value.items()
+        ]
+        return ["d", pairs]
+    if (kind is np.ndarray or isinstance(value, np.generic)) and _is_carried(value.dtype):
+        raw = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")
+        shape = [int(n) for n in value.shape]
+        return ["a" if kind is np.ndarray else "s", value.dtype.str, shape, raw]
+    if kind is np.random.Generator:
+        bits = value.bit_generator
+        if type(bits).__name__ in BIT_GENERATORS:
+            return ["g", _encode(dict(bits.state), keep, depth + 1)]
+    if f"{kind.__module__}.{kind.__qualname__}" in OWN:
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return ["o", f"{kind.__module__}.{kind.__qualname__}", _encode(fields, keep, depth + 1)]
+    if kind is Token:
+        return ["k", value.number, value.type]
+    return _stay(value, keep)
+
+
+def _stay(value: Any, keep: Callable[[Any], int] | None) -> Any:
+    name = type(value).__name__[:80]
+    if keep is None:
+        raise WireError(f"a value of type {name} cannot be carried")
+    return ["k", keep(value), name]
+
+
+def _is_carried(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "biuf" and dtype.itemsize <= 8
+
+
+def _decode(node: Any, own: bool, depth: int, budget: list[int]) -> Any:
+    budget[0] -= 1
+    if depth > MAX_DEPTH or budget[0] < 0:
+        raise WireError("not a message: too deep or too large")
+    if node is None or isinstance(node, bool | str):
+        return node
+    if isinstance(node, float) and math.isfinite(node):
+        return node
+    if not isinstance(node, list) or not node:
+        raise WireError("not a message: unknown element")
+    match node:
+        case ["i", str(text)] if len(text) <= MAX_INT_BITS // 4 + 3:
+            return int(text, 16)
+        case ["f", "nan" | "inf" | "-inf" as text]:
+            return float(text)
+        case ["t" | "l" as kind, list(items)]:
+            values = [_decode(item, own, depth + 1, budget) for item in items]
+            return tuple(values) if kind == "t" else values
+        case ["d", list(pairs)]:
+            decoded = [[_decode(x, own, depth + 1, budget) for x in pair] for pair in pairs]
+            return {key: value for key, value in decoded}  # noqa: C416
+        case ["a" | "s" as kind, str(dtype), list(shape), str(raw)]:
+            array = _array(dtype, shape, raw)
+            if kind == "a":
+                return array
+            if array.shape != ():
+                raise WireError("not a message: a scalar with a shape")
+            return array[()]
+        case ["g", state]:
+            return _generator(_decode(state, own, depth + 1, budget))
+        case ["k", int(number), str(name)] if not isinstance(number, bool):
+            return Token(number, name[:80])
+        case ["o", str(name), fields] if own and name in OWN:
+            module, _dot, qualname = name.rpartition(".")
+            build = getattr(importlib.import_module(module), qualname)
+            return build(**_decode(fields, own, depth + 1, budget))
+    raise WireError("not a message: unknown element")
+
+
+def _array(dtype_name: str, shape: list[Any], raw: str) -> np.ndarray[Any, Any]:
+    if len(dtype_name) > 4 or len(shape) > MAX_DIMS:
+        raise WireError("not a message: an array of an unknown kind")
+    dtype = np.dtype(dtype_name)
+    if not _is_carried(dtype):
+        raise WireError("not a message: an array of an unknown kind")
+    if not all(type(n) is int and 0 <= n <= MAX_BYTES for n in shape):
+        raise WireError("not a message: an array without a proper shape")
+    try:
+        data = base64.b64decode(raw, validate=True)
+    except binascii.Error as error:
+        raise WireError("not a message: damaged array") from error
+    if math.prod(shape) * dtype.itemsize != len(data):
+        raise WireError("not a message: an array of another size than its shape")
+    return np.frombuffer(data, dtype).reshape(shape).copy()
+
+
+def _generator(state: Any) -> np.random.Generator:
+    if not isinstance(state, dict) or state.get("bit_generator") not in BIT_GENERATORS:
+        raise WireError("not a message: an unknown generator")
+    bits = getattr(np.random, state["bit_generator"])(0)
+    if not _same_form(bits.state, state):
+        raise WireError("not a message: a generator without a proper state")
+    if state["bit_generator"] == "MT19937" and not 0 <= state["state"]["pos"] <= 624:
+        raise WireError("not a message: a generator without a proper state")
+    if state["bit_generator"] == "Philox" and not 0 <= state["buffer_pos"] <= 4:
+        raise WireError("not a message: a generator without a proper state")
+    bits.state = state
+    return np.random.Generator(bits)
+
+
+def _same_form(ours: Any, theirs: Any) -> bool:
+    """Tell whether a state has the keys, types and array shapes of a genuine one."""
+    if isinstance(ours, dict):
+        return (
+            isinstance(theirs, dict)
+            and ours.keys() == theirs.keys()
+            and all(_same_form(ours[k], theirs[k]) for k in ours)
+        )
+    if isinstance(ours, np.ndarray):
+        return (
+            isinstance(theirs, np.ndarray)
+            and ours.shape == theirs.shape
+            and ours.dtype == theirs.dtype
+        )
+    if isinstance(ours, str):
+        return isinstance(theirs, str)
+    return type(theirs) is int and 0 <= theirs < 2**128
