@@ -40,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     grading.add_argument("--cell-seconds", type=float, help=_("wall time for one cell"))
     grading.add_argument("--notebook-seconds", type=float, help=_("wall time for one notebook"))
+    grading.add_argument(
+        "--isolation",
+        choices=("sandbox", "process"),
+        default="sandbox",
+        help=_("process: where bubblewrap cannot run; the file system is then not protected"),
+    )
     grading.set_defaults(run=grade_command)
 
     making = commands.add_parser("course", help=_("generate release/ and reference/ from source/"))
@@ -58,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def grade_command(options: argparse.Namespace) -> int:
     """Grade notebooks, print a table for each, and tell by the status whether it is enough."""
+    from autograder.examiner import sandbox
     from autograder.examiner.grade import Course, grade
     from autograder.examiner.kernel import Limits
     from autograder.reports import as_json, terminal
@@ -76,9 +83,16 @@ def grade_command(options: argparse.Namespace) -> int:
         "notebook_seconds": options.notebook_seconds,
     }
     limits = Limits(**{name: value for name, value in given.items() if value is not None})
+    try:
+        sandbox.require(options.isolation)
+    except sandbox.NoSandbox as error:
+        print(f"autograder: {error}", file=sys.stderr)
+        return COULD_NOT
+    if options.isolation == "process":
+        print(_("Isolation by process only: the file system is not protected from student code."))
     reports = []
     for path in options.notebooks:
-        report = grade(path, course, options.assignment, options.student, limits)
+        report = grade(path, course, options.assignment, options.student, limits, options.isolation)
         print(terminal.table(report), flush=True)
         reports.append(report)
     if options.json:

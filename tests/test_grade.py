@@ -20,7 +20,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from autograder.cli import main
 from autograder.examiner.grade import Course, NotebookGrade, State, grade
 from autograder.examiner.kernel import Limits
-from tests.conftest import ROOT
+from tests.conftest import ISOLATION, ROOT
 
 pytestmark = pytest.mark.usefixtures("digits")
 LIMITS = Limits(cell_seconds=20, notebook_seconds=90, output_bytes=50_000)
@@ -91,7 +91,7 @@ def course(tmp_path: Path) -> Course:
 def graded(course: Course, notebook: NotebookNode, limits: Limits = LIMITS) -> NotebookGrade:
     path = course.root.parent / "submission.ipynb"
     nbformat.write(notebook, path)
-    return grade(path, course, limits=limits)
+    return grade(path, course, limits=limits, isolation=ISOLATION)
 
 
 def submit(course: Course, limits: Limits = LIMITS, **changed: str) -> dict[str, tuple]:
@@ -254,7 +254,7 @@ def test_no_process_and_no_file_is_left(course: Course, tmp_path: Path, monkeypa
 
 
 def run(course: Course, *arguments: str) -> int:
-    return main(["grade", "--course", str(course.root), *arguments])
+    return main(["grade", "--course", str(course.root), "--isolation", ISOLATION, *arguments])
 
 
 def written(path: Path, notebook: NotebookNode) -> str:
@@ -334,7 +334,7 @@ def test_dropout_solved_and_untouched(solved, released, tmp_path: Path) -> None:
 
 def graded_in(course: Course, notebook: NotebookNode, tmp_path: Path) -> NotebookGrade:
     nbformat.write(notebook, tmp_path / "submission.ipynb")
-    return grade(tmp_path / "submission.ipynb", course)
+    return grade(tmp_path / "submission.ipynb", course, isolation=ISOLATION)
 
 
 def test_command_is_installed() -> None:

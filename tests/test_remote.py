@@ -9,6 +9,7 @@ from autograder.assignments import all_checks
 from autograder.engine.run import run_check
 from autograder.examiner.kernel import Kernel, Limits, execution_environment, kernel
 from autograder.examiner.remote import KernelDied, RemoteFunction, channel, names_in
+from tests.conftest import ISOLATION
 
 LIMITS = Limits()
 SETUP = """
@@ -64,7 +65,7 @@ number, text = 5, "five"
 
 @pytest.fixture(scope="module")
 def running():
-    with kernel(LIMITS, execution_environment()) as started:
+    with kernel(LIMITS, execution_environment(), ISOLATION) as started:
         assert not started.execute(SETUP, 30).error
         yield started
 
@@ -139,7 +140,7 @@ def test_prints_arrive(there, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_death_is_noticed_at_once_and_for_good() -> None:
-    with kernel(LIMITS, execution_environment()) as started:
+    with kernel(LIMITS, execution_environment(), ISOLATION) as started:
         started.execute(SETUP, 30)
         with channel(started, 30) as opened:
             functions = names_in(opened, ["die", "say"])
@@ -171,7 +172,7 @@ def test_training_runs_over_there(solution) -> None:
     import inspect
 
     source = "import numpy as np\n" + inspect.getsource(solution)
-    with kernel(LIMITS, execution_environment()) as started:
+    with kernel(LIMITS, execution_environment(), ISOLATION) as started:
         assert not started.execute(source, 30).error
         with channel(started, 60) as opened:
             names = ["dropout_forward", "dropout_backward"]

@@ -19,10 +19,11 @@ from nbformat import NotebookNode
 from autograder import check
 from autograder.engine.messages import _
 from autograder.engine.results import CheckResult
-from autograder.examiner import cells
+from autograder.examiner import cells, sandbox
 from autograder.examiner.kernel import Ending, Kernel, Limits, execution_environment, kernel
 from autograder.examiner.rebuild import rebuild
 from autograder.examiner.remote import KernelDied, channel, names_in
+from autograder.examiner.sandbox import Isolation
 from autograder.secret import SECRET, STUDENT, course_secret
 
 
@@ -110,6 +111,7 @@ def grade(
     assignment: str | None = None,
     student: str = "",
     limits: Limits | None = None,
+    isolation: Isolation = "sandbox",
 ) -> NotebookGrade:
     """Grade one notebook; never raises because of what the notebook holds.
 
@@ -124,8 +126,17 @@ def grade(
     student:
         Decides which hidden cases are drawn.
     limits:
-        Limits on time and output.
+        Limits on time, output and resources.
+    isolation:
+        ``"sandbox"``, or ``"process"`` where bubblewrap cannot run: then student code is kept apart from
+        tests and answers, but the file system is not protected.
+
+    Raises
+    ------
+    NoSandbox
+        If the sandbox is asked for and does not work here.
     """
+    sandbox.require(isolation)
     start = time.monotonic()
     report = NotebookGrade(path, assignment or "")
     if assignment is not None and assignment not in course.notebooks:
@@ -153,7 +164,7 @@ def grade(
             _("missing solution cells: {names}").format(names=", ".join(rebuilt.missing))
         )
     with hidden_cases_of(course, student):
-        outcomes = examine(rebuilt.notebook.cells, limits or Limits())
+        outcomes = examine(rebuilt.notebook.cells, limits or Limits(), isolation)
     report.cells = [
         score(cell, outcomes.get(i))
         for i, cell in enumerate(rebuilt.notebook.cells)
@@ -189,7 +200,9 @@ def hidden_cases_of(course: Course, student: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def examine(notebook: Sequence[NotebookNode], limits: Limits) -> dict[int, Outcome]:
+def examine(
+    notebook: Sequence[NotebookNode], limits: Limits, isolation: Isolation
+) -> dict[int, Outcome]:
     """Execute a notebook's cells, and return the outcome of each test cell by its number.
 
     Ordinary cells run in the student's kernel. Test cells run here: the functions that they name are
@@ -203,7 +216,7 @@ def examine(notebook: Sequence[NotebookNode], limits: Limits) -> dict[int, Outco
         i for i, c in enumerate(notebook) if c.cell_type == "code" and not cells.is_experiment(c)
     ]
     for _attempt in range(1 + limits.restarts):
-        with kernel(limits, execution_environment()) as running:
+        with kernel(limits, execution_environment(), isolation) as running:
             for i in todo:
                 is_test = cells.is_test(notebook[i])
                 if i in left_out or (is_test and i in done):

@@ -23,6 +23,9 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output, output_from_msg
 
 from autograder.engine.messages import _
+from autograder.examiner import sandbox
+from autograder.examiner.sandbox import Isolation
+from autograder.secret import SECRET
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,32 @@ class Limits:
         Output kept per cell; the rest is thrown away as it arrives.
     restarts:
         How often a kernel that died is replaced, so that the remaining cells can be graded.
+    cpu_seconds, memory_bytes, file_bytes, open_files, processes:
+        Limits of each of its processes: processor time, address space (NumPy maps about 1 GB before
+        it computes anything), size of a file, open files; and how many processes there may be
+        (in the sandbox only, and not enforced by the system when grading as root).
     """
 
     cell_seconds: float = 240.0
     notebook_seconds: float = 600.0
     output_bytes: int = 1_000_000
     restarts: int = 12
+    cpu_seconds: int = 900
+    memory_bytes: int = 6_000_000_000
+    file_bytes: int = 100_000_000
+    open_files: int = 512
+    processes: int = 256
+
+    def resources(self, isolation: Isolation) -> dict[str, int]:
+        """Return the limits by the names of Python's resource module."""
+        limits = {
+            "RLIMIT_CPU": self.cpu_seconds,
+            "RLIMIT_AS": self.memory_bytes,
+            "RLIMIT_FSIZE": self.file_bytes,
+            "RLIMIT_NOFILE": self.open_files,
+            "RLIMIT_CORE": 0,
+        }
+        return limits | ({"RLIMIT_NPROC": self.processes} if isolation == "sandbox" else {})
 
 
 class Ending(Enum):
@@ -164,28 +187,47 @@ def _size(output: NotebookNode) -> int:
 
 
 @contextlib.contextmanager
-def kernel(limits: Limits, environment: Mapping[str, str]) -> Iterator[Kernel]:
+def kernel(
+    limits: Limits, environment: Mapping[str, str], isolation: Isolation = "sandbox"
+) -> Iterator[Kernel]:
     """Start a kernel in an empty directory with settings of its own, and kill it afterwards.
 
-    It runs this very Python. Files that a submission brings (a ``numpy.py``) are not there, and IPython
-    start-up files of the user are not read.
+    It runs this very Python. Files that a submission brings (a ``numpy.py``) are not there, IPython
+    start-up files of the user are not read, and of the environment it sees what is given here.
+
+    Raises
+    ------
+    NoSandbox
+        If the sandbox is asked for and does not work here.
     """
-    directory = Path(tempfile.mkdtemp(prefix="autograder-"))
+    sandbox.require(isolation)
+    directory = Path(tempfile.mkdtemp(prefix="autograder-")).resolve()
+    (directory / "work").mkdir()
     manager = KernelManager(kernel_name="python3")
-    manager.kernel_spec.argv = [
-        sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
-    ]  # fmt: skip
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    manager.kernel_spec.argv = sandbox.command(
+        argv, directory, isolation, limits.resources(isolation)
+    )
+    manager.kernel_spec.interrupt_mode = "message"  # signals do not reach into a PID namespace
     if os.name != "nt":  # sockets in a private directory instead of ports that anybody may open
         manager.transport = "ipc"
         manager.ip = str(directory / "kernel")
         manager.connection_file = str(directory / "connection.json")
-    work = directory / "work"
-    work.mkdir()
-    own = {"IPYTHONDIR": str(directory / "ipython"), "MPLBACKEND": "Agg", "PYTHONSAFEPATH": "1"}
+    own = {
+        "HOME": str(directory / "work"),
+        "IPYTHONDIR": str(directory / "work" / ".ipython"),
+        "LANG": "C.UTF-8",
+        "MPLBACKEND": "Agg",
+        "PATH": "/usr/bin:/bin",
+        "PYTHONSAFEPATH": "1",
+    }
+    if isolation == "process":  # this process is not hidden, so nothing is gained by hiding these
+        own = {**os.environ, **own}
+        own.pop(SECRET, None)
     try:
         manager.start_kernel(
-            cwd=str(work),
-            env={**os.environ, **own, **environment},
+            cwd=str(directory / "work"),
+            env={**own, **environment},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
