@@ -34,9 +34,28 @@ c.Autograde.sanitize_preprocessors = [
     "nbgrader.preprocessors.CheckCellMetadata",
 ]
 
+# Student code runs in a sandboxed kernel and tests outside of it, with points per aspect. Where bubblewrap
+# cannot run (macOS, Windows), nothing is graded unless the isolation is set to "process": then student code
+# still never shares a process with tests and answers, but can read and write the files that you can.
+c.Autograde.autograde_preprocessors = [
+    "autograder.nbgrader_plugins.Examine",
+    "nbconvert.preprocessors.ClearMetadataPreprocessor",
+    "nbgrader.preprocessors.LimitOutput",
+    "nbgrader.preprocessors.SaveAutoGrades",
+    "nbgrader.preprocessors.AssignLatePenalties",
+    "nbgrader.preprocessors.CheckCellMetadata",
+]
+c.Examine.isolation = os.environ.get("AUTOGRADER_ISOLATION", "sandbox")
+c.Examine.cell_seconds = 240  # wall time; the slowest graded cell takes about 5 s
+c.Examine.notebook_seconds = 600  # wall time; what comes after is "timed out", 0 points
+c.Examine.memory_bytes = (
+    6_000_000_000  # address space, of which NumPy maps about 1 GB before it computes
+)
+c.Examine.file_bytes = 100_000_000  # no student needs to write files at all
+c.Examine.output_bytes = 1_000_000  # per cell; feedback pages carry it
+
 # Experiments take time and earn nothing. (A student cannot tag a test cell so: see Rebuild.)
 c.Execute.skip_cells_with_tag = "experiment"
 
-# Seconds per cell. The slowest graded cell trains a small network twice, 5 s on one core; its checks give
-# up after 100 s each.
+# Seconds per cell for `nbgrader validate` and `generate_solution`, which execute in the stock way.
 c.Execute.timeout = 240

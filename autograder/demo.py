@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from autograder.course import nbgrader
 from autograder.engine.messages import _
 from autograder.engine.results import MIME, CheckResult
 from autograder.examiner import cells
+from autograder.examiner.sandbox import why_not
 
 ASSIGNMENT = "dropout"
 Change = Callable[[NotebookNode], None]
@@ -125,6 +127,10 @@ def demo(course: Path, to: Path) -> int:
     shutil.copy(course / "nbgrader_config.py", to)
     data = datasets.load(n_train=1)
     print(data.note or _("Images: {name}").format(name=data.name))
+    if why_not():
+        os.environ.setdefault("AUTOGRADER_ISOLATION", "process")
+        note = _("No sandbox here ({reason}): the file system is not protected from student code.")
+        print(note.format(reason=why_not()))
     print(_("1. nbgrader generate_assignment {name}").format(name=ASSIGNMENT), flush=True)
     nbgrader(to, "generate_assignment", ASSIGNMENT)
     print(_("2. Making {n} submissions").format(n=len(SOLVED) + 3), flush=True)

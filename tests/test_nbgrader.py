@@ -47,8 +47,8 @@ def test_scores_in_the_export(scores: dict[str, float]) -> None:
     assert scores["iris-tampered"] == 44
     assert scores["fay-untouched"] == 0
     assert scores["hugo-endless-loop"] == 38
-    assert scores["dora-mask-from-output"] == 34
-    assert 0 < scores["boris-unscaled"] < 30
+    assert scores["dora-mask-from-output"] == 39.4  # partial credit per aspect
+    assert 14 < scores["boris-unscaled"] < 40
 
 
 def test_mistakes_are_named(made: tuple[Path, str]) -> None:
@@ -58,6 +58,7 @@ def test_mistakes_are_named(made: tuple[Path, str]) -> None:
     assert "D14-mask-from-values" in named(
         autograded / "dora-mask-from-output/dropout/dropout.ipynb"
     )
+    assert "D8-active-in-evaluation" in named(autograded / "emil-always-on/dropout/dropout.ipynb")
     assert named(autograded / "ada-solved/dropout/dropout.ipynb") == []
     assert "D3-keep-and-drop-swapped-throughout" in printed
     assert "mc_dropout did not finish" in printed

@@ -20,7 +20,14 @@ from autograder import check
 from autograder.engine.messages import _
 from autograder.engine.results import CheckResult
 from autograder.examiner import cells, sandbox
-from autograder.examiner.kernel import Ending, Kernel, Limits, execution_environment, kernel
+from autograder.examiner.kernel import (
+    Ending,
+    Execution,
+    Kernel,
+    Limits,
+    execution_environment,
+    kernel,
+)
 from autograder.examiner.rebuild import rebuild
 from autograder.examiner.remote import KernelDied, channel, names_in
 from autograder.examiner.sandbox import Isolation
@@ -163,10 +170,11 @@ def grade(
         report.remarks.append(
             _("missing solution cells: {names}").format(names=", ".join(rebuilt.missing))
         )
-    with hidden_cases_of(course, student):
-        outcomes = examine(rebuilt.notebook.cells, limits or Limits(), isolation)
+    secret = course_secret(course.root) if course.has_source else None
+    with hidden_cases_of(student, secret):
+        examined = examine(rebuilt.notebook.cells, limits or Limits(), isolation)
     report.cells = [
-        score(cell, outcomes.get(i))
+        score(cell, examined.tests.get(i))
         for i, cell in enumerate(rebuilt.notebook.cells)
         if cells.is_test(cell) or cells.is_manual(cell)
     ]
@@ -183,14 +191,22 @@ class Outcome:
     says: str = ""
 
 
+@dataclass
+class Examined:
+    """What happened in a notebook, by the numbers of its cells."""
+
+    tests: dict[int, Outcome] = field(default_factory=dict)
+    executions: dict[int, Execution] = field(default_factory=dict)
+
+
 @contextlib.contextmanager
-def hidden_cases_of(course: Course, student: str) -> Iterator[None]:
+def hidden_cases_of(student: str, secret: str | None) -> Iterator[None]:
     """Have hidden cases drawn for one student, in this process only."""
     names = (SECRET, STUDENT)
     before = {name: os.environ.pop(name, None) for name in names}
     os.environ[STUDENT] = student
-    if course.has_source:
-        os.environ[SECRET] = course_secret(course.root)
+    if secret:
+        os.environ[SECRET] = secret
     try:
         yield
     finally:
@@ -200,16 +216,15 @@ def hidden_cases_of(course: Course, student: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def examine(
-    notebook: Sequence[NotebookNode], limits: Limits, isolation: Isolation
-) -> dict[int, Outcome]:
-    """Execute a notebook's cells, and return the outcome of each test cell by its number.
+def examine(notebook: Sequence[NotebookNode], limits: Limits, isolation: Isolation) -> Examined:
+    """Execute a notebook's cells; return the outcome of each test cell and the others' outputs.
 
     Ordinary cells run in the student's kernel. Test cells run here: the functions that they name are
     called over there. When the kernel dies or hangs, the cell that did it is left out, a new kernel
     repeats the ordinary cells before it, and the rest follows.
     """
-    done: dict[int, Outcome] = {}
+    examined = Examined()
+    done = examined.tests
     left_out: set[int] = set()
     end = time.monotonic() + limits.notebook_seconds
     todo = [
@@ -223,19 +238,20 @@ def examine(
                     continue
                 seconds = min(limits.cell_seconds, end - time.monotonic())
                 if seconds <= 0:
-                    return done
+                    return examined
                 if is_test:
                     done[i] = run_test(notebook[i].source, running, seconds)
                 else:
-                    ending = running.execute(notebook[i].source, seconds).ending
-                    if ending in (Ending.DIED, Ending.UNRESPONSIVE):
+                    execution = running.execute(notebook[i].source, seconds)
+                    examined.executions[i] = execution
+                    if execution.ending in (Ending.DIED, Ending.UNRESPONSIVE):
                         left_out.add(i)
                         running.usable = False
                 if not running.usable:
                     break
             else:
-                return done
-    return done
+                return examined
+    return examined
 
 
 def run_test(source: str, running: Kernel, seconds: float) -> Outcome:
@@ -280,7 +296,7 @@ def score(cell: NotebookNode, outcome: Outcome | None) -> CellGrade:
     elif failed is not None and failed.ending == "out of time":
         state = State.TIMED_OUT
     says = failed.reason() if failed else ""
-    return CellGrade(name, round(reached * maximum, 6), maximum, state, says, tuple(results))
+    return CellGrade(name, round(reached * maximum, 2), maximum, state, says, tuple(results))
 
 
 def combined_score(results: Sequence[CheckResult]) -> float:
