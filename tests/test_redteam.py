@@ -19,6 +19,8 @@ from autograder.examiner.kernel import Limits
 from tests.conftest import ISOLATION, NO_SANDBOX, ROOT
 from tests.test_grade import GOOD, marked
 
+pytestmark = pytest.mark.redteam
+
 LIMITS = Limits(
     cell_seconds=15, notebook_seconds=60, output_bytes=20_000, memory_bytes=3_000_000_000,
     file_bytes=5_000_000,
