@@ -55,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     showing = commands.add_parser("demo", help=_("grade a small made-up class with nbgrader"))
     showing.add_argument("--course", type=Path, default=Path(), help=_("folder with source/"))
     showing.add_argument("--to", type=Path, default=Path("demo-course"), help=_("where to make it"))
+    showing.add_argument("names", nargs="*", metavar="ASSIGNMENT", help=_("all if not given"))
     showing.set_defaults(run=demo_command)
 
     options = parser.parse_args(arguments)
@@ -123,7 +124,7 @@ def demo_command(options: argparse.Namespace) -> int:
     """Make a small class and grade it with nbgrader's own commands."""
     from autograder.demo import demo
 
-    return demo(options.course.resolve(), options.to.resolve())
+    return demo(options.course.resolve(), options.to.resolve(), options.names)
 
 
 if __name__ == "__main__":

@@ -3,35 +3,96 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 
-from autograder import datasets
+from autograder import assignments, datasets
 from autograder.course import nbgrader
 from autograder.engine.messages import _
 from autograder.engine.results import MIME, CheckResult
 from autograder.examiner import cells
 from autograder.examiner.sandbox import why_not
 
-ASSIGNMENT = "dropout"
-Change = Callable[[NotebookNode], None]
+SOLVED, TAMPERED, UNTOUCHED = "ada-solved", "iris-tampered", "fay-untouched"
+EMPTY, BROKEN = "kim-empty-file", "jan-broken-file"
 
 
-def write(**sources: str) -> Change:
-    """Return a change that replaces the source of solution cells."""
+def demo(course: Path, to: Path, names: Sequence[str] = ()) -> int:
+    """Make the class in folder ``to``, grade it, print the tables; return the exit status.
 
-    def change(notebook: NotebookNode) -> None:
-        for cell in notebook.cells:
-            if cells.grade_id(cell) in sources:
-                cell.source = sources[cells.grade_id(cell)]
+    Parameters
+    ----------
+    course:
+        Folder with ``source/`` and ``nbgrader_config.py``.
+    to:
+        Folder for the copy of the course; what was there is removed.
+    names:
+        Assignments to show, all when empty.
+    """
+    names = names or assignments.names()
+    shutil.rmtree(to, ignore_errors=True)
+    to.mkdir(parents=True)
+    shutil.copytree(course / "source", to / "source")
+    shutil.copy(course / "nbgrader_config.py", to)
+    data = datasets.load(n_train=1)
+    print(data.note or _("Images: {name}").format(name=data.name))
+    if why_not():
+        os.environ.setdefault("AUTOGRADER_ISOLATION", "process")
+        note = _("No sandbox here ({reason}): the file system is not protected from student code.")
+        print(note.format(reason=why_not()))
+    ok = True
+    for name in names:
+        print(f"\n{name}")
+        print(_("1. nbgrader generate_assignment {name}").format(name=name), flush=True)
+        nbgrader(to, "generate_assignment", name)
+        n = make_class(to, name)
+        note = _("2. nbgrader autograde {name}: {n} submissions, about 10 s for each")
+        print(note.format(name=name, n=n), flush=True)
+        nbgrader(to, "autograde", name, check=False)  # status 1: one submission is not JSON
+        print(_("3. nbgrader generate_feedback {name}").format(name=name), flush=True)
+        nbgrader(to, "generate_feedback", name)
+        print()
+        ok = print_scores(to, name) and ok
+    print()
+    print(_("The course is in {to}. There, with this Python environment:").format(to=to))
+    print("  " + _("jupyter lab                 # nbgrader > Formgrader: the gradebook"))
+    print("  " + _("feedback/<student>/         # the pages that students get"))
+    print("  " + _("autograder grade --course . submitted/*/*/*.ipynb"))
+    return 0 if ok else 1
 
-    return change
+
+def make_class(course: Path, name: str) -> int:
+    """Write submissions: solved, wrong in known ways, untouched, and broken; return their number."""
+    released = nbformat.read(course / "release" / name / f"{name}.ipynb", as_version=4)
+    source = nbformat.read(course / "source" / name / f"{name}.ipynb", as_version=4)
+    answers = {cells.grade_id(c): c.source for c in source.cells if cells.is_solution(c)}
+    wrong: dict[str, dict[str, str]] = importlib.import_module(
+        f"autograder.assignments.{name}.submissions"
+    ).SUBMISSIONS
+    for student, sources in {SOLVED: {}, **wrong, TAMPERED: {}}.items():
+        notebook = copy.deepcopy(released)
+        write(notebook, answers | sources)
+        if student == TAMPERED:
+            tamper(notebook)
+        nbformat.write(notebook, _submission(course, name, student))
+    nbformat.write(released, _submission(course, name, UNTOUCHED))
+    _submission(course, name, EMPTY).touch()
+    _submission(course, name, BROKEN).write_text('{"cells": [', encoding="utf-8")
+    return len(wrong) + 5
+
+
+def write(notebook: NotebookNode, sources: dict[str, str]) -> None:
+    """Replace the source of solution cells, by their ids."""
+    for cell in notebook.cells:
+        if cells.grade_id(cell) in sources:
+            cell.source = sources[cells.grade_id(cell)]
 
 
 def tamper(notebook: NotebookNode) -> None:
@@ -44,143 +105,13 @@ def tamper(notebook: NotebookNode) -> None:
     del notebook.cells[tests[0]]
 
 
-UNSCALED = """
-def dropout_mask(shape, p, rng):
-    if p < 0 or p > 1:
-        raise ValueError("p must be a probability")
-    return (rng.random(shape) >= p).astype(float)
-"""
-SWAPPED = """
-def dropout_mask(shape, p, rng):
-    if p < 0 or p > 1:
-        raise ValueError("p must be a probability")
-    mask = rng.uniform(size=shape) < p
-    return mask / p if p > 0 else mask * 0.0
-"""
-FROM_OUTPUT = """
-def dropout_forward(x, p, training, rng):
-    if not 0 <= p <= 1:
-        raise ValueError("p must be a probability")
-    if not training:
-        return x, (x, 0.0, False)
-    out = x * dropout_mask(x.shape, p, rng).astype(x.dtype)
-    return out, (out, p, True)
-"""
-FROM_OUTPUT_BACKWARD = """
-def dropout_backward(dout, cache):
-    out, p, training = cache
-    if not training:
-        return dout.copy()
-    dx = np.zeros_like(dout)
-    kept = out != 0
-    dx[kept] = dout[kept] / (1 - p)
-    return dx
-"""
-CHATTY = """
-import warnings
-
-def dropout_mask(shape, p, rng):
-    if not 0 <= p <= 1:
-        raise ValueError("p must be a probability")
-    warnings.warn("drawing a mask")
-    print("mask of shape", shape)
-    mask = np.zeros(shape)
-    if p < 1:
-        mask[rng.random(shape) >= p] = 1 / (1 - p)
-    return mask
-"""
-ALWAYS_ON = """
-def dropout_forward(x, p, training, rng):
-    if not 0 <= p <= 1:
-        raise ValueError("p must be a probability")
-    mask = dropout_mask(x.shape, p, rng)
-    x *= mask
-    return x, mask
-"""
-ENDLESS = """
-def mc_dropout(predict, x, n_samples, rng):
-    samples = []
-    while len(samples) != -1:
-        samples.append(predict(x, True, rng).mean())
-    return np.mean(samples), np.std(samples)
-"""
-
-SOLVED: dict[str, Change | None] = {
-    "ada-solved": write(),
-    "boris-unscaled": write(dropout_mask=UNSCALED),
-    "chen-keep-and-drop": write(dropout_mask=SWAPPED),
-    "dora-mask-from-output": write(
-        dropout_forward=FROM_OUTPUT, dropout_backward=FROM_OUTPUT_BACKWARD
-    ),
-    "emil-always-on": write(dropout_forward=ALWAYS_ON),
-    "gita-warns-and-prints": write(dropout_mask=CHATTY),
-    "hugo-endless-loop": write(mc_dropout=ENDLESS),
-    "iris-tampered": tamper,
-}
-
-
-def demo(course: Path, to: Path) -> int:
-    """Make the class in folder ``to``, grade it, print the table; return the exit status."""
-    shutil.rmtree(to, ignore_errors=True)
-    to.mkdir(parents=True)
-    shutil.copytree(course / "source", to / "source")
-    shutil.copy(course / "nbgrader_config.py", to)
-    data = datasets.load(n_train=1)
-    print(data.note or _("Images: {name}").format(name=data.name))
-    if why_not():
-        os.environ.setdefault("AUTOGRADER_ISOLATION", "process")
-        note = _("No sandbox here ({reason}): the file system is not protected from student code.")
-        print(note.format(reason=why_not()))
-    print(_("1. nbgrader generate_assignment {name}").format(name=ASSIGNMENT), flush=True)
-    nbgrader(to, "generate_assignment", ASSIGNMENT)
-    print(_("2. Making {n} submissions").format(n=len(SOLVED) + 3), flush=True)
-    make_class(to)
-    print(
-        _("3. nbgrader autograde {name} (about 15 s for each)").format(name=ASSIGNMENT), flush=True
-    )
-    nbgrader(to, "autograde", ASSIGNMENT, check=False)  # status 1: one submission is not JSON
-    print(_("4. nbgrader generate_feedback {name}").format(name=ASSIGNMENT), flush=True)
-    nbgrader(to, "generate_feedback", ASSIGNMENT)
-    print()
-    ok = print_scores(to)
-    print()
-    print(_("The course is in {to}. There, with this Python environment:").format(to=to))
-    print("  " + _("jupyter lab                    # nbgrader > Formgrader: the gradebook"))
-    print(
-        "  "
-        + _("feedback/<student>/{name}/    # the pages that students get").format(name=ASSIGNMENT)
-    )
-    print(
-        "  "
-        + _("autograder grade --course . submitted/*/{name}/{name}.ipynb").format(name=ASSIGNMENT)
-    )
-    return 0 if ok else 1
-
-
-def make_class(course: Path) -> None:
-    """Write submissions: solved, wrong in known ways, untouched, and broken."""
-    release = course / "release" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
-    released = nbformat.read(release, as_version=4)
-    source = nbformat.read(course / "source" / ASSIGNMENT / f"{ASSIGNMENT}.ipynb", as_version=4)
-    answers = {cells.grade_id(c): c.source for c in source.cells if cells.is_solution(c)}
-    for student, change in SOLVED.items():
-        notebook = copy.deepcopy(released)
-        write(**answers)(notebook)
-        if change:
-            change(notebook)
-        nbformat.write(notebook, _submission(course, student))
-    nbformat.write(released, _submission(course, "fay-untouched"))
-    _submission(course, "kim-empty-file").touch()
-    _submission(course, "jan-broken-file").write_text('{"cells": [', encoding="utf-8")
-
-
-def _submission(course: Path, student: str) -> Path:
-    folder = course / "submitted" / student / ASSIGNMENT
+def _submission(course: Path, name: str, student: str) -> Path:
+    folder = course / "submitted" / student / name
     folder.mkdir(parents=True)
-    return folder / f"{ASSIGNMENT}.ipynb"
+    return folder / f"{name}.ipynb"
 
 
-def print_scores(course: Path) -> bool:
+def print_scores(course: Path, name: str) -> bool:
     """Print the gradebook's scores with the mistakes that were named; return whether it looks right."""
     from nbgrader.api import Gradebook, MissingEntry
 
@@ -189,23 +120,23 @@ def print_scores(course: Path) -> bool:
     ))  # fmt: skip
     solved = untouched = -1.0
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}") as gradebook:
-        for folder in sorted((course / "submitted").iterdir()):
-            student = folder.name
-            path = course / "autograded" / student / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"
+        for folder in sorted((course / "submitted").glob(f"*/{name}")):
+            student = folder.parent.name
+            path = course / "autograded" / student / name / f"{name}.ipynb"
             if not path.exists():
-                reason = _unreadable(folder / ASSIGNMENT / f"{ASSIGNMENT}.ipynb")
+                reason = _unreadable(folder / f"{name}.ipynb")
                 print(f"{student:24} {'-':>9}  {reason}")
                 continue
             try:
-                entry = gradebook.find_submission(ASSIGNMENT, student)
+                entry = gradebook.find_submission(name, student)
             except MissingEntry:
                 continue
             tests = [g for n in entry.notebooks for g in n.grades if g.cell.type == "GradeCell"]
             automatic = [g for g in tests if not g.needs_manual_grade]
             points = sum(g.score for g in automatic)
             maximum = sum(g.cell.max_score for g in automatic)
-            solved = points - maximum if student == "ada-solved" else solved
-            untouched = points if student == "fay-untouched" else untouched
+            solved = points - maximum if student == SOLVED else solved
+            untouched = points if student == UNTOUCHED else untouched
             print(f"{student:24} {points:>4g} / {maximum:g}  {', '.join(named(path))}")
     return solved == 0 and untouched == 0
 

@@ -1,20 +1,21 @@
 """How is a network trained out of student functions? A small MLP and its training loop, in NumPy.
 
-    x → linear → ReLU → dropout → linear → ReLU → dropout → linear → softmax
+    x → linear → hidden → linear → hidden → linear → softmax
 
-Trained with minibatch SGD with momentum in PyTorch's form (``buf = momentum * buf + grad``,
-``w -= lr * buf``) on the mean cross-entropy. Weights have shape (in, out) and start from He's
+``hidden`` is a ReLU and whatever an assignment puts beside it (:class:`Hidden`). Trained with minibatches
+on the mean cross-entropy, by default with SGD with momentum in PyTorch's form
+(``buf = momentum * buf + grad``, ``w -= lr * buf``). Weights have shape (in, out) and start from He's
 initialisation (He et al., *Delving Deep into Rectifiers*, 2015): normal, standard deviation
 sqrt(2 / in); biases start at zero.
 """
 
 from __future__ import annotations
 
-import copy
+import functools
 import itertools
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,28 +23,23 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 Array = NDArray[Any]
-Parameters = list[tuple[Array, Array]]
+Rng = np.random.Generator
+Parameters = list[tuple[Array, ...]]
+"""Per layer its weights (in, out), its biases (out,) and, of hidden layers, their own parameters."""
 
-
-@dataclass(frozen=True)
-class Dropout:
-    """The student's dropout functions and the drop probability after each hidden layer."""
-
-    forward: Callable[..., Any]
-    backward: Callable[..., Any]
-    p: float = 0.5
+Update = Callable[[Array, Array, dict[str, Any], float], tuple[Array, dict[str, Any]]]
+"""``update(param, grad, state, lr)`` returns the new parameter and state; ``state`` is {} at first."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything that a training run depends on, besides the data and the student's functions.
 
-    ``hidden`` are the widths of the hidden layers, ``p`` the drop probability, ``lr`` the learning
-    rate, ``dtype`` that of parameters and images.
+    ``hidden`` are the widths of the hidden layers, ``lr`` is the learning rate, ``momentum`` that of the
+    default update, ``dtype`` that of parameters and images.
     """
 
     hidden: tuple[int, ...] = (256, 256)
-    p: float = 0.5
     lr: float = 0.05
     momentum: float = 0.9
     batch_size: int = 64
@@ -51,57 +47,97 @@ class Recipe:
     seed: int = 0
     dtype: str = "float32"
 
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that ``dataclasses.asdict`` took apart (or its JSON, with lists)."""
+        return cls(**{**settings, "hidden": tuple(settings["hidden"])})
 
-def initial_parameters(sizes: tuple[int, ...], recipe: Recipe) -> Parameters:
+
+class Hidden:
+    """What stands between two linear layers: a ReLU. Assignments override it with student functions."""
+
+    def initial(self, width: int, dtype: str) -> tuple[Array, ...]:
+        """Return the trainable parameters of a hidden layer of this width, besides w and b."""
+        return ()
+
+    def forward(
+        self, layer: int, z: Array, own: tuple[Array, ...], training: bool, rng: Rng | None
+    ) -> tuple[Array, Any]:
+        """Return the output (N, H) of hidden layer number ``layer`` for ``z`` (N, H), and a cache."""
+        return np.maximum(z, 0), z > 0
+
+    def backward(self, dout: Array, cache: Any) -> tuple[Array, tuple[Array, ...]]:
+        """Return the gradient with respect to ``z``, and those of the layer's own parameters."""
+        return dout * cache, ()
+
+
+def momentum_update(
+    param: Array, grad: Array, state: dict[str, Any], lr: float, momentum: float = 0.9
+) -> tuple[Array, dict[str, Any]]:
+    """Take a step of SGD with momentum, as ``torch.optim.SGD`` does; changes ``param`` in place."""
+    if not state:
+        state["buf"] = np.zeros_like(param)
+    state["buf"] *= momentum
+    state["buf"] += grad
+    param -= lr * state["buf"]
+    return param, state
+
+
+def initial_parameters(
+    sizes: tuple[int, ...], recipe: Recipe, hidden: Hidden | None = None
+) -> Parameters:
     """Return He-initialised weights (in, out) and zero biases (out,) for layers of these sizes."""
     rng = np.random.default_rng([recipe.seed, 0])
+    hidden = hidden or Hidden()
+    last = len(sizes) - 2
     return [
         (
             (rng.standard_normal((n, m)) * np.sqrt(2.0 / n)).astype(recipe.dtype),
             np.zeros(m, dtype=recipe.dtype),
+            *(hidden.initial(m, recipe.dtype) if i < last else ()),
         )
-        for n, m in itertools.pairwise(sizes)
+        for i, (n, m) in enumerate(itertools.pairwise(sizes))
     ]
 
 
 def forward(
     parameters: Parameters,
     x: Array,
-    dropout: Dropout | None = None,
+    hidden: Hidden | None = None,
     training: bool = False,
-    rng: np.random.Generator | None = None,
-) -> tuple[Array, list[tuple[Array, Array, Any]]]:
-    """Return logits (N, K) and per layer its input, its ReLU output and the dropout cache."""
-    caches: list[tuple[Array, Array, Any]] = []
+    rng: Rng | None = None,
+) -> tuple[Array, list[tuple[Array, Any]]]:
+    """Return logits (N, K) and per layer its input and the cache of its hidden part."""
+    hidden = hidden or Hidden()
+    caches: list[tuple[Array, Any]] = []
     h = x
-    for w, b in parameters[:-1]:
-        a = np.maximum(h @ w + b, 0)
-        out, cache = dropout.forward(a, dropout.p, training, rng) if dropout else (a, None)
-        caches.append((h, a, cache))
+    for i, (w, b, *own) in enumerate(parameters[:-1]):
+        out, cache = hidden.forward(i, h @ w + b, tuple(own), training, rng)
+        caches.append((h, cache))
         h = out
     w, b = parameters[-1]
-    caches.append((h, h, None))
+    caches.append((h, None))
     return h @ w + b, caches
 
 
 def gradients(
     parameters: Parameters,
-    caches: list[tuple[Array, Array, Any]],
+    caches: list[tuple[Array, Any]],
     dlogits: Array,
-    dropout: Dropout | None = None,
+    hidden: Hidden | None = None,
 ) -> Parameters:
-    """Return the gradient of the loss for every weight and bias, by backpropagation."""
+    """Return the gradient of the loss for every parameter, by backpropagation."""
+    hidden = hidden or Hidden()
     grads: Parameters = []
     dh = dlogits
     for i in reversed(range(len(parameters))):
-        w, _b = parameters[i]
-        h, a, cache = caches[i]
+        h, cache = caches[i]
+        own: tuple[Array, ...] = ()
         if i < len(parameters) - 1:
-            if dropout:
-                dh = dropout.backward(dh, cache)
-            dh = dh * (a > 0)
-        grads.append((h.T @ dh, dh.sum(axis=0)))
-        dh = dh @ w.T
+            dh, own = hidden.backward(dh, cache)
+        grads.append((h.T @ dh, dh.sum(axis=0), *own))
+        if i:
+            dh = dh @ parameters[i][0].T
     return grads[::-1]
 
 
@@ -114,17 +150,19 @@ def softmax(logits: Array) -> Array:
 def probabilities(
     parameters: Parameters,
     x: Array,
-    dropout: Dropout | None = None,
+    hidden: Hidden | None = None,
     training: bool = False,
-    rng: np.random.Generator | None = None,
+    rng: Rng | None = None,
 ) -> Array:
     """Return class probabilities (N, K) for images ``x`` (N, D)."""
-    return softmax(forward(parameters, x, dropout, training, rng)[0])
+    return softmax(forward(parameters, x, hidden, training, rng)[0])
 
 
-def loss_and_accuracy(parameters: Parameters, x: Array, y: Array) -> tuple[float, float]:
-    """Return mean cross-entropy in nats and accuracy in evaluation mode (dropout is the identity)."""
-    p = probabilities(parameters, x)
+def loss_and_accuracy(
+    parameters: Parameters, x: Array, y: Array, hidden: Hidden | None = None
+) -> tuple[float, float]:
+    """Return mean cross-entropy in nats and accuracy, in evaluation mode."""
+    p = probabilities(parameters, x, hidden)
     picked = np.maximum(p[np.arange(len(y)), y], 1e-30)
     return float(-np.log(picked).mean()), float((p.argmax(axis=1) == y).mean())
 
@@ -142,11 +180,12 @@ def train_mlp(
     x: Array,
     y: Array,
     recipe: Recipe,
-    dropout: Dropout | None = None,
+    hidden: Hidden | None = None,
+    update: Update | None = None,
     classes: int = 10,
     steps: int | None = None,
     after_epoch: Callable[[int, Parameters], None] | None = None,
-    before_step: Callable[[Parameters, Array, Array], None] | None = None,
+    after_step: Callable[[int, float], None] | None = None,
     progress: str = "",
 ) -> Parameters:
     """Train the MLP and return its parameters.
@@ -157,49 +196,61 @@ def train_mlp(
         Images (N, D), converted to ``recipe.dtype``, and integer labels (N,).
     recipe:
         Architecture, learning rate, seed and so on.
-    dropout:
-        The student's functions, or None to train without dropout. They receive one generator seeded
-        from the recipe, call after call.
+    hidden:
+        The hidden layers with the student's functions in them, or None for a plain ReLU. They receive
+        one generator seeded from the recipe, call after call.
+    update:
+        The student's optimizer step, called for every parameter with a state of its own; None for
+        SGD with ``recipe.momentum``.
     classes:
         Number of classes K.
     steps:
         Stop after so many steps instead of ``recipe.epochs`` epochs.
-    after_epoch, before_step:
-        Called with the epoch number and parameters, and with the parameters and the minibatch.
+    after_epoch, after_step:
+        Called with the epoch number and the parameters, and with the step number and the loss of its
+        minibatch (in nats, before the step); both numbers start at 1.
     progress:
         Label of a progress bar on standard output; none when empty.
     """
+    hidden = hidden or Hidden()
+    if update is None:
+        update = functools.partial(momentum_update, momentum=recipe.momentum)
     x = x.astype(recipe.dtype)
-    parameters = initial_parameters((x.shape[1], *recipe.hidden, classes), recipe)
-    velocity = [(np.zeros_like(w), np.zeros_like(b)) for w, b in parameters]
+    parameters = initial_parameters((x.shape[1], *recipe.hidden, classes), recipe, hidden)
+    states: list[list[dict[str, Any]]] = [[{} for _ in layer] for layer in parameters]
     rng = np.random.default_rng([recipe.seed, 2])
     per_epoch = -(-len(x) // recipe.batch_size)
     total = steps if steps is not None else recipe.epochs * per_epoch
     bar = tqdm(total=total, desc=progress, file=sys.stdout, disable=not progress, leave=False)
-    for step, rows in zip(range(total), batches(len(x), recipe), strict=False):
+    for step, rows in zip(range(1, total + 1), batches(len(x), recipe), strict=False):
         xb, yb = x[rows], y[rows]
-        if before_step:
-            before_step(parameters, xb, yb)
-        logits, caches = forward(parameters, xb, dropout, True, rng)
+        logits, caches = forward(parameters, xb, hidden, True, rng)
         dlogits = softmax(logits)
+        if after_step:
+            picked = np.maximum(dlogits[np.arange(len(yb)), yb], 1e-30)
+            after_step(step, float(-np.log(picked).mean()))
         dlogits[np.arange(len(yb)), yb] -= 1
         dlogits /= len(yb)
-        for (w, b), (vw, vb), (gw, gb) in zip(
-            parameters, velocity, gradients(parameters, caches, dlogits, dropout), strict=True
-        ):
-            for value, v, grad in ((w, vw, gw), (b, vb, gb)):
-                v *= recipe.momentum
-                v += grad
-                value -= recipe.lr * v
+        grads = gradients(parameters, caches, dlogits, hidden)
+        for i, layer in enumerate(parameters):
+            updated = []
+            for k, param in enumerate(layer):
+                param, states[i][k] = update(param, grads[i][k], states[i][k], recipe.lr)
+                updated.append(param)
+            parameters[i] = tuple(updated)
         bar.update()
-        if after_epoch and (step + 1) % per_epoch == 0:
-            after_epoch((step + 1) // per_epoch, parameters)
+        if after_epoch and step % per_epoch == 0:
+            after_epoch(step // per_epoch, parameters)
     bar.close()
     return parameters
 
 
 def train_with_history(
-    data: Any, recipe: Recipe, dropout: Dropout | None = None, progress: str = ""
+    data: Any,
+    recipe: Recipe,
+    hidden: Hidden | None = None,
+    update: Update | None = None,
+    progress: str = "",
 ) -> tuple[Parameters, dict[str, list[float]]]:
     """Train on ``data`` (a :class:`autograder.datasets.Images`) and measure after every epoch.
 
@@ -219,63 +270,30 @@ def train_with_history(
             ("train", data.train_x, data.train_y),
             ("test", data.test_x, data.test_y),
         ):
-            loss, accuracy = loss_and_accuracy(parameters, x, y)
+            loss, accuracy = loss_and_accuracy(parameters, x, y, hidden)
             history[f"{part}_loss"].append(loss)
             history[f"{part}_accuracy"].append(accuracy)
 
     parameters = train_mlp(
-        data.train_x, data.train_y, recipe, dropout, after_epoch=measure, progress=progress
+        data.train_x,
+        data.train_y,
+        recipe,
+        hidden,
+        update,
+        after_epoch=measure,
+        progress=progress,
     )
     return parameters, history
 
 
-def train_with_dropout(
-    dropout_forward: Callable[..., Any],
-    dropout_backward: Callable[..., Any],
-    x: Array,
-    y: Array,
-    recipe: dict[str, Any],
-) -> Parameters:
-    """Train with the student's dropout functions and return the parameters (runs beside them)."""
-    settings = Recipe(**{**recipe, "hidden": tuple(recipe["hidden"])})
-    return train_mlp(x, y, settings, Dropout(dropout_forward, dropout_backward, settings.p))
+def minibatches(
+    x: Array, y: Array, recipe: Recipe, steps: int
+) -> list[tuple[Array, NDArray[np.int64]]]:
+    """Return the images (N, D) and labels (N,) that ``train_mlp`` sees in its first steps."""
+    rows = itertools.islice(batches(len(x), recipe), steps)
+    return [(x[r].astype(recipe.dtype), y[r]) for r in rows]
 
 
-def record_steps(
-    dropout_forward: Callable[..., Any],
-    dropout_backward: Callable[..., Any],
-    x: Array,
-    y: Array,
-    recipe: dict[str, Any],
-    steps: int,
-) -> dict[str, Any]:
-    """Train for a few float64 steps and record all that PyTorch needs to replay them.
-
-    Returns
-    -------
-    dict
-        ``start`` and ``end`` parameters, ``batches`` of images and labels, and ``masks``: per step
-        and hidden layer, which units the student's forward keeps, found by calling it on ones with a
-        copy of the generator.
-    """
-    settings = replace(
-        Recipe(**{**recipe, "hidden": tuple(recipe["hidden"])}), dtype="float64", batch_size=32
-    )
-    masks: list[list[Array]] = []
-    seen: list[tuple[Array, Array]] = []
-    start: list[Parameters] = []
-
-    def probing_forward(x: Array, p: float, training: bool, rng: np.random.Generator) -> Any:
-        probe, _cache = dropout_forward(np.ones_like(x), p, training, copy.deepcopy(rng))
-        masks[-1].append(np.asarray(probe) != 0)
-        return dropout_forward(x, p, training, rng)
-
-    def note(parameters: Parameters, xb: Array, yb: Array) -> None:
-        if not start:
-            start.append([(w.copy(), b.copy()) for w, b in parameters])
-        seen.append((xb, yb))
-        masks.append([])
-
-    dropout = Dropout(probing_forward, dropout_backward, settings.p)
-    end = train_mlp(x, y, settings, dropout, steps=steps, before_step=note)
-    return {"start": start[0], "end": end, "batches": seen, "masks": masks}
+def flatten(parameters: Parameters) -> Array:
+    """Return all parameters of all layers as one vector."""
+    return np.concatenate([np.ravel(a) for layer in parameters for a in layer])

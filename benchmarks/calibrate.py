@@ -2,9 +2,9 @@
 
     python benchmarks/calibrate.py dropout        # 20 CPU-minutes; MNIST_DIR must name MNIST
 
-Trains the network of the assignment's accuracy check with the reference solution (``--right`` seeds)
-and with every wrong implementation of the catalogue (``--wrong`` seeds each), on MNIST and on the
-digits. Writes ``thresholds.json`` beside the assignment's checks and a histogram to ``docs/figures``.
+Trains the network of each accuracy check of the assignment with the reference solution (``--right``
+seeds) and with every wrong implementation of the catalogue (``--wrong`` seeds each), on MNIST and on
+the digits. Writes ``thresholds.json`` beside the assignment's checks and histograms to ``docs/figures``.
 
 The threshold is where a correct solution fails with probability ``RISK``: a new run's accuracy is
 predicted by Student's t distribution from the mean and standard deviation of the correct runs.
@@ -20,7 +20,7 @@ import multiprocessing
 import os
 import platform
 import warnings
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -35,52 +35,56 @@ import numpy as np  # noqa: E402
 import scipy.stats  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
-from autograder import datasets  # noqa: E402
-from autograder.training import loss_and_accuracy, train_with_dropout  # noqa: E402
+from autograder.accuracy import TRAIN_IMAGES, Accuracy  # noqa: E402
+from autograder.assignments import all_checks  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 RISK = 1e-5
 RIGHT = "right"
 
 
-def implementations(assignment: str) -> dict[str, tuple[Any, ...]]:
+def accuracies(assignment: str) -> dict[str, Accuracy]:
+    """Return the accuracy checks of an assignment by the names of their checks."""
+    module = importlib.import_module(f"autograder.assignments.{assignment}.checks")
+    return {entry.check: entry for entry in module.ACCURACIES}
+
+
+def implementations(entry: Accuracy) -> dict[str, tuple[Any, ...]]:
     """Return the reference solution and, by id, the wrong implementations that can be trained."""
-    solution = {}
-    exec((ROOT / "reference" / assignment / "solution.py").read_text("utf-8"), solution)
-    module = importlib.import_module(f"autograder.assignments.{assignment}.misconceptions")
-    out = {RIGHT: tuple(solution[n] for n in mnist_module(assignment).MNIST_DROPOUT.takes)}
-    for entry in module.of_training():
-        out.setdefault(entry.id, entry.functions)
+    solution: dict[str, Any] = {}
+    exec((ROOT / "reference" / entry.assignment / "solution.py").read_text("utf-8"), solution)
+    out = {RIGHT: tuple(solution[n] for n in all_checks()[entry.check].takes)}
+    for wrong in entry.wrong():
+        out.setdefault(wrong.id, wrong.functions)
     return out
 
 
-def mnist_module(assignment: str) -> Any:
-    return importlib.import_module(f"autograder.assignments.{assignment}.mnist")
-
-
-def accuracy(job: tuple[str, str, str, int]) -> float:
-    """Train one implementation with one seed and return its accuracy on the test images."""
-    assignment, data_name, who, seed = job
-    mnist = mnist_module(assignment)
-    data = datasets.load(data_name).first(mnist.TRAIN_IMAGES[data_name])
-    recipe = asdict(replace(mnist.RECIPES[data_name], seed=seed))
-    functions = implementations(assignment)[who]
+def accuracy(job: tuple[str, str, str, str, int]) -> float:
+    """Train one implementation with one seed and return its accuracy on the test images, 0 if it fails."""
+    assignment, check, data_name, who, seed = job
+    entry = accuracies(assignment)[check]
+    functions = implementations(entry)[who]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        parameters = train_with_dropout(*functions, data.train_x, data.train_y, recipe)
-        return loss_and_accuracy(parameters, data.test_x, data.test_y)[1]
+        try:
+            return entry.trained_accuracy(functions, data_name, seed)
+        except Exception:
+            if who == RIGHT:
+                raise
+            return 0.0
 
 
-def calibrate(assignment: str, data_name: str, right: int, wrong: int, pool: Any) -> dict[str, Any]:
-    """Return the threshold on one data set, and all that it was derived from."""
+def calibrate(entry: Accuracy, data_name: str, right: int, wrong: int, pool: Any) -> dict[str, Any]:
+    """Return the threshold of a check on one data set, and all that it was derived from."""
     jobs = [
-        (assignment, data_name, who, seed)
-        for who in implementations(assignment)
+        (entry.assignment, entry.check, data_name, who, seed)
+        for who in implementations(entry)
         for seed in range(1, 1 + (right if who == RIGHT else wrong))
     ]
     runs: dict[str, list[float]] = {}
-    results = tqdm(pool.imap(accuracy, jobs), total=len(jobs), desc=data_name)
-    for (_a, _d, who, _s), value in zip(jobs, results, strict=True):
+    label = f"{entry.check}, {data_name}"
+    results = tqdm(pool.imap(accuracy, jobs), total=len(jobs), desc=label)
+    for (_a, _c, _d, who, _s), value in zip(jobs, results, strict=True):
         runs.setdefault(who, []).append(round(value, 4))
     good = np.array(runs.pop(RIGHT))
     mean, std, n = good.mean(), good.std(ddof=1), len(good)
@@ -90,8 +94,7 @@ def calibrate(assignment: str, data_name: str, right: int, wrong: int, pool: Any
     return {
         "accuracy": threshold,
         "probability_of_failing_correct": float(f"{t.cdf((threshold - mean) / spread):.2g}"),
-        "recipe": asdict(mnist_module(assignment).RECIPES[data_name])
-        | {"train_images": mnist_module(assignment).TRAIN_IMAGES[data_name]},
+        "recipe": asdict(entry.recipes[data_name]) | {"train_images": TRAIN_IMAGES[data_name]},
         "correct": {
             "runs": n,
             "mean": round(float(mean), 4),
@@ -114,7 +117,7 @@ def calibrate(assignment: str, data_name: str, right: int, wrong: int, pool: Any
     }
 
 
-def draw(assignment: str, table: dict[str, Any], path: Path) -> None:
+def draw(table: dict[str, Any], path: Path) -> None:
     """Draw the distribution of correct runs, the means of the wrong ones, and the threshold."""
     figure, axes = plt.subplots(1, len(table), figsize=(11, 4.2), layout="constrained")
     for axis, (name, entry) in zip(np.atleast_1d(axes), table.items(), strict=True):
@@ -141,25 +144,32 @@ def draw(assignment: str, table: dict[str, Any], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("assignment")
+    parser.add_argument("--check", action="append", help="only this check (may be repeated)")
     parser.add_argument("--right", type=int, default=120, help="seeds for the reference solution")
     parser.add_argument("--wrong", type=int, default=20, help="seeds for each wrong implementation")
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     options = parser.parse_args()
-    with multiprocessing.Pool(options.workers) as pool:
-        table = {
-            name: calibrate(options.assignment, name, options.right, options.wrong, pool)
-            for name in mnist_module(options.assignment).RECIPES
-        }
+    checks = accuracies(options.assignment)
     path = ROOT / "autograder" / "assignments" / options.assignment / "thresholds.json"
-    path.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    draw(options.assignment, table, ROOT / "docs" / "figures" / f"{options.assignment}-mnist.png")
-    for name, entry in table.items():
-        caught = [w for w in entry["wrong"].values() if w["caught"] > 0.95]
-        print(
-            f"{name}: threshold {entry['accuracy']}, a correct solution fails with probability "
-            f"{entry['probability_of_failing_correct']:.1g}; {len(caught)} of {len(entry['wrong'])} "
-            "wrong implementations are caught by accuracy in more than 95 % of their runs"
-        )
+    tables = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    with multiprocessing.Pool(options.workers) as pool:
+        for check in options.check or checks:
+            entry = checks[check]
+            tables[check] = {
+                name: calibrate(entry, name, options.right, options.wrong, pool)
+                for name in entry.recipes
+            }
+            draw(tables[check], ROOT / "docs" / "figures" / f"{check.replace('_', '-')}.png")
+            path.write_text(json.dumps(tables, indent=1) + "\n", encoding="utf-8")
+    for check, table in tables.items():
+        for name, found in table.items():
+            caught = [w for w in found["wrong"].values() if w["caught"] > 0.95]
+            print(
+                f"{check}, {name}: threshold {found['accuracy']}, a correct solution fails with "
+                f"probability {found['probability_of_failing_correct']:.1g}; {len(caught)} of "
+                f"{len(found['wrong'])} wrong implementations are caught by accuracy in more than "
+                "95 % of their runs"
+            )
 
 
 if __name__ == "__main__":

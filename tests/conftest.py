@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import importlib.util
 import os
 from pathlib import Path
@@ -19,13 +21,21 @@ mpl.use("Agg")
 if not os.environ.get("MNIST_DIR"):
     os.environ["AUTOGRADER_DATASET"] = "digits"
 
+from autograder import assignments
 from autograder.examiner.sandbox import Isolation, why_not
 
 ROOT = Path(__file__).parents[1]
 NO_SANDBOX = why_not()
 ISOLATION: Isolation = "process" if NO_SANDBOX else "sandbox"
+ACCURACIES = {
+    entry.check: entry
+    for name in assignments.names()
+    for entry in importlib.import_module(f"autograder.assignments.{name}.checks").ACCURACIES
+}
+FUNCTION_CHECKS = [c for c in assignments.all_checks().values() if c.name not in ACCURACIES]
 
 
+@functools.cache
 def load_solution(assignment: str) -> ModuleType:
     """Import the reference solution of an assignment."""
     path = ROOT / "reference" / assignment / "solution.py"
@@ -35,11 +45,6 @@ def load_solution(assignment: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-@pytest.fixture(scope="session")
-def solution() -> ModuleType:
-    return load_solution("dropout")
 
 
 @pytest.fixture

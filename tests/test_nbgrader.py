@@ -25,7 +25,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The demo course, graded on the small data set, and what the demo printed."""
     to = tmp_path_factory.mktemp("demo") / "course"
     done = subprocess.run(
-        [sys.executable, "-m", "autograder.cli", "demo", "--course", str(ROOT), "--to", str(to)],
+        [sys.executable, "-m", "autograder.cli", "demo", "--course", str(ROOT), "--to", str(to), "dropout"],
         capture_output=True, text=True, check=False, timeout=500,
         env={**os.environ, "AUTOGRADER_DATASET": "digits"},
     )  # fmt: skip

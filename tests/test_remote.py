@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
 import pytest
 
@@ -9,12 +11,12 @@ from autograder.assignments import all_checks
 from autograder.engine.run import run_check
 from autograder.examiner.kernel import Kernel, Limits, execution_environment, kernel
 from autograder.examiner.remote import KernelDied, RemoteFunction, channel, names_in
-from tests.conftest import ISOLATION
+from tests.conftest import FUNCTION_CHECKS, ISOLATION, load_solution
 
 LIMITS = Limits()
 SETUP = """
 import numpy as np
-from autograder.assignments.dropout import misconceptions as catalogue
+from importlib import import_module
 
 def echo(*args, **kwargs):
     return args, kwargs
@@ -150,15 +152,12 @@ def test_death_is_noticed_at_once_and_for_good() -> None:
         assert not started.usable
 
 
-REMOTE_CHECKS = [c for c in all_checks().values() if c.name not in ("mnist_dropout",)]
-
-
-@pytest.mark.parametrize("check", REMOTE_CHECKS, ids=lambda c: c.name)
+@pytest.mark.parametrize("check", FUNCTION_CHECKS, ids=lambda c: c.name)
 def test_every_mistake_is_judged_and_named_as_it_is_here(running: Kernel, check) -> None:
-    maker = check.misconceptions.__name__
+    module, maker = check.misconceptions.__module__, check.misconceptions.__name__
     for i, entry in enumerate(check.misconceptions()):
         names = [f"f{i}_{k}" for k in range(len(entry.functions))]
-        source = f"{', '.join(names)}, = catalogue.{maker}()[{i}].functions"
+        source = f"{', '.join(names)}, = import_module({module!r}).{maker}()[{i}].functions"
         assert not running.execute(source, 30).error
         with channel(running, 30) as opened:
             functions = tuple(names_in(opened, names)[name] for name in names)
@@ -168,10 +167,8 @@ def test_every_mistake_is_judged_and_named_as_it_is_here(running: Kernel, check)
 
 
 @pytest.mark.usefixtures("digits")
-def test_training_runs_over_there(solution) -> None:
-    import inspect
-
-    source = "import numpy as np\n" + inspect.getsource(solution)
+def test_training_runs_over_there() -> None:
+    source = inspect.getsource(load_solution("dropout"))
     with kernel(LIMITS, execution_environment(), ISOLATION) as started:
         assert not started.execute(source, 30).error
         with channel(started, 60) as opened:

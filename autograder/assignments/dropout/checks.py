@@ -13,7 +13,7 @@ from autograder.assignments.dropout.layer import (
     random_layer_aspects,
 )
 from autograder.assignments.dropout.mc import mc_aspects
-from autograder.assignments.dropout.mnist import MNIST_DROPOUT
+from autograder.assignments.dropout.mnist import ACCURACY, MNIST_DROPOUT
 from autograder.engine.declare import Check
 from autograder.engine.messages import N_
 
@@ -88,3 +88,5 @@ CHECKS = (
     ),
     MNIST_DROPOUT,
 )
+
+ACCURACIES = (ACCURACY,)

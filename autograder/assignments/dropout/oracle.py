@@ -92,6 +92,7 @@ def replay_training(
     batches: Sequence[tuple[Array, Array]],
     masks: Sequence[Sequence[NDArray[np.bool_]]],
     recipe: Recipe,
+    p: float,
 ) -> Parameters:
     """Return the parameters that PyTorch reaches from ``start`` in the same steps.
 
@@ -104,11 +105,13 @@ def replay_training(
     masks:
         Per step and hidden layer which units ``(N, H)`` were kept.
     recipe:
-        Drop probability, learning rate and momentum.
+        Learning rate and momentum.
+    p:
+        Drop probability.
     """
     parameters = [torch.from_numpy(a.copy()).requires_grad_() for layer in start for a in layer]
     optimizer = torch.optim.SGD(parameters, lr=recipe.lr, momentum=recipe.momentum)
-    scale = 1.0 / (1.0 - recipe.p)
+    scale = 1.0 / (1.0 - p)
     for (x, y), keeps in zip(batches, masks, strict=True):
         h = torch.from_numpy(x)
         for i, keep in enumerate(keeps):
