@@ -6,7 +6,10 @@ Read by every nbgrader command that is started in this directory.
 import os
 from pathlib import Path
 
+from nbgrader.converters import GenerateAssignment
+
 from autograder.examiner.kernel import execution_environment
+from autograder.reports.feedback import TEMPLATES, cleaned, translated
 from autograder.secret import SECRET, course_secret
 
 c = get_config()
@@ -23,6 +26,16 @@ os.environ.setdefault(SECRET, course_secret(course))
 # other down until correct solutions run out of time.
 for name, value in execution_environment().items():
     os.environ.setdefault(name, value)
+
+# An assignment whose grading would fail (a graded cell that depends on an experiment) is not released.
+c.GenerateAssignment.preprocessors = [
+    "autograder.nbgrader_plugins.CheckSource",
+    *GenerateAssignment.preprocessors.default(),
+]
+
+# Whatever was handed in ends with a score and a sentence: a file that is no notebook, a renamed one.
+c.Autograde.pre_convert_hook = "autograder.nbgrader_plugins.rename_submission"
+c.Autograde.exporter_class = "autograder.nbgrader_plugins.AnyNotebook"
 
 # Submissions are rebuilt from source/ first: of a submission only the student's own code and text is
 # used. Deleted, duplicated, edited or tagged test cells and extra files have no effect.
@@ -51,8 +64,23 @@ c.Examine.notebook_seconds = 600  # wall time; what comes after is "timed out", 
 c.Examine.memory_bytes = (
     6_000_000_000  # address space, of which NumPy maps about 1 GB before it computes
 )
+c.Examine.cpu_seconds = (
+    900  # per process; more than the wall time of the notebook, for several threads
+)
+c.Examine.processes = 256  # NumPy and the kernel use about 20, threads included
 c.Examine.file_bytes = 100_000_000  # no student needs to write files at all
 c.Examine.output_bytes = 1_000_000  # per cell; feedback pages carry it
+
+# Feedback pages: scores with reasons first, no hidden tests, nothing of a student's that a browser would run.
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "autograder.nbgrader_plugins.Feedback",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]
+c.HTMLExporter.template_name = "autograder_feedback"
+c.HTMLExporter.extra_template_basedirs = [TEMPLATES]
+c.HTMLExporter.filters = {"cleaned": cleaned, "translated": translated}
+c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", ".pytest_cache", "*.html"]
 
 # Experiments take time and earn nothing. (A student cannot tag a test cell so: see Rebuild.)
 c.Execute.skip_cells_with_tag = "experiment"

@@ -55,7 +55,7 @@ def demo(course: Path, to: Path, names: Sequence[str] = ()) -> int:
         n = make_class(to, name)
         note = _("2. nbgrader autograde {name}: {n} submissions, about 10 s for each")
         print(note.format(name=name, n=n), flush=True)
-        nbgrader(to, "autograde", name, check=False)  # status 1: one submission is not JSON
+        nbgrader(to, "autograde", name)
         print(_("3. nbgrader generate_feedback {name}").format(name=name), flush=True)
         nbgrader(to, "generate_feedback", name)
         print()
@@ -123,10 +123,6 @@ def print_scores(course: Path, name: str) -> bool:
         for folder in sorted((course / "submitted").glob(f"*/{name}")):
             student = folder.parent.name
             path = course / "autograded" / student / name / f"{name}.ipynb"
-            if not path.exists():
-                reason = _unreadable(folder / f"{name}.ipynb")
-                print(f"{student:24} {'-':>9}  {reason}")
-                continue
             try:
                 entry = gradebook.find_submission(name, student)
             except MissingEntry:
@@ -137,7 +133,8 @@ def print_scores(course: Path, name: str) -> bool:
             maximum = sum(g.cell.max_score for g in automatic)
             solved = points - maximum if student == SOLVED else solved
             untouched = points if student == UNTOUCHED else untouched
-            print(f"{student:24} {points:>4g} / {maximum:g}  {', '.join(named(path))}")
+            says = _unreadable(folder / f"{name}.ipynb") or ", ".join(named(path))
+            print(f"{student:24} {points:>4g} / {maximum:g}  {says}")
     return solved == 0 and untouched == 0
 
 
@@ -155,4 +152,4 @@ def _unreadable(path: Path) -> str:
         cells.read_notebook(path)
     except cells.UnreadableNotebook as error:
         return str(error)
-    return _("nbgrader could not grade it")
+    return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
 
 import nbformat
@@ -92,32 +91,7 @@ def test_points_in_the_text_are_the_points_of_the_cells(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_no_graded_cell_depends_on_an_experiment(name: str) -> None:
     source = nbformat.read(ROOT / "source" / name / f"{name}.ipynb", as_version=4)
-    code = [c for c in source.cells if c.cell_type == "code"]
-    made = [stores(c.source) for c in code if not cells.is_experiment(c)]
-    known = set().union(*made)
-    for cell in code:
-        if not cells.is_experiment(cell):
-            assert loads(cell.source) <= known | set(dir(__builtins__)) | set(__builtins__)
-
-
-def stores(source: str) -> set[str]:
-    tree = ast.parse(source)
-    names = {
-        n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-    }
-    names |= {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
-    names |= {a.arg for a in ast.walk(tree) if isinstance(a, ast.arg)}
-    return names | {
-        (a.asname or a.name).split(".")[0]
-        for n in ast.walk(tree)
-        if isinstance(n, ast.Import | ast.ImportFrom)
-        for a in n.names
-    }
-
-
-def loads(source: str) -> set[str]:
-    tree = ast.parse(source)
-    return {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    assert cells.depending_on_experiments(source) == {}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -70,7 +70,7 @@ ATTACKS = {
     ),
     # -- the channel
     "forged reply": "import autograder.examiner.inside as i\n"
-    "i.answer = lambda *a: b'[\"d\", [[\"returned\", true], [\"raised\", null], [\"changed\", [\"l\", []]]]]'"
+    "i.answer = lambda *a: i.wire.dumps((np.ones((2, 3)), None, [], None, ''))\n"
     + NOTHING,
     "garbage reply": "import autograder.examiner.inside as i\ni.answer = lambda *a: bytes(range(256))"
     + NOTHING,

@@ -61,7 +61,7 @@ def read_notebook(path: Path) -> NotebookNode:
 
 
 def _tidy(cell: NotebookNode) -> NotebookNode:
-    """Return the cell with fields of the right types, whatever the file said."""
+    """Return the cell with fields of the right types, whatever the file said, and without outputs."""
     source = cell.get("source", "")
     if isinstance(source, list):
         source = "".join(str(line) for line in source)
@@ -72,6 +72,8 @@ def _tidy(cell: NotebookNode) -> NotebookNode:
         source=str(source),
         metadata=metadata if isinstance(metadata, dict) else NotebookNode(),
     )
+    if tidy.cell_type == "code":
+        tidy.outputs, tidy.execution_count = [], None
     if tidy.cell_type == "markdown" and isinstance(cell.get("attachments"), dict):
         tidy.attachments = cell.attachments  # pictures in a written answer
     return tidy
@@ -135,6 +137,37 @@ def names_used(source: str) -> list[str]:
     nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
     stored = {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
     return sorted({node.id for node in nodes} - stored - set(dir(builtins)))
+
+
+def names_stored(source: str) -> set[str]:
+    """Return the names that a cell defines or assigns, in any scope."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
+                names.add(name)
+            case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.alias(name=name, asname=alias):
+                names.add((alias or name).split(".")[0])
+    return names
+
+
+def depending_on_experiments(notebook: NotebookNode) -> dict[str, list[str]]:
+    """Return the cells that use what only experiments define, which are not executed in grading.
+
+    Returns
+    -------
+    dict
+        Cell id → the names that would be missing there, sorted.
+    """
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    experiments = [cell for cell in code if is_experiment(cell)]
+    others = [cell for cell in code if not is_experiment(cell)]
+    there = set().union(*(names_stored(cell.source) for cell in others))
+    missing = set().union(*(names_stored(cell.source) for cell in experiments)) - there
+    found = {cell.get("id", ""): sorted(set(names_used(cell.source)) & missing) for cell in others}
+    return {cell: names for cell, names in found.items() if names}
 
 
 def check_calls(source: str) -> list[str]:

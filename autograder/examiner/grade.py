@@ -162,8 +162,8 @@ def grade(
         return report
     report.assignment = name
     rebuilt = rebuild(course.read(name), submitted)
-    if rebuilt.recognised == 0:
-        report.reason = _("no cell of it belongs to the assignment {name}").format(name=name)
+    report.reason = rebuilt.refusal(name)
+    if report.reason:
         return report
     report.remarks = rebuilt.remarks
     if rebuilt.missing:

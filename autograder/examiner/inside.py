@@ -7,7 +7,6 @@ this; it would gain nothing, because an answer can only say what a function retu
 
 from __future__ import annotations
 
-import copy
 import importlib
 import socket
 import struct
@@ -31,7 +30,12 @@ def serve(path: str, namespace: dict[str, Any]) -> None:
 
 
 def answer(request: Any, namespace: dict[str, Any], kept: list[Any]) -> bytes:
-    """Carry out one request and return the encoded reply."""
+    """Carry out one request and return the encoded reply.
+
+    A request is ``(function, arguments, keywords, state)``, a reply ``(returned, raised, changed, state,
+    printed)``: what was returned, or the exception as type name, message and line; the arguments that were
+    changed, with their positions; the state of NumPy's global generator, if it is another than before.
+    """
 
     def keep(value: Any) -> int:
         kept.append(value)
@@ -48,45 +52,61 @@ def answer(request: Any, namespace: dict[str, Any], kept: list[Any]) -> bytes:
             return {key: fetch(item) for key, item in value.items()}
         return value
 
-    arguments = [fetch(argument) for argument in request["arguments"]]
-    keywords = {name: fetch(value) for name, value in request["keywords"].items()}
-    before = [copy.deepcopy(a) if _can_change(a) else None for a in arguments]
-    np.random.set_state(request["global_state"])
-    reply: dict[str, Any] = {"returned": None, "raised": None}
+    name, given, named, state = request
+    arguments = [fetch(argument) for argument in given]
+    keywords = {keyword: fetch(value) for keyword, value in named.items()}
+    before = [_snapshot(argument) for argument in arguments]
+    if state is not None:
+        np.random.set_state(state)
+    state = np.random.get_state(legacy=True)
+    returned, failure = None, None
     printed = Captured()
     try:
         with quiet(printed):
-            function = _find(request["function"], namespace)
-            reply["returned"] = function(*arguments, **keywords)
+            returned = _find(name, namespace)(*arguments, **keywords)
     except (Exception, SystemExit) as error:
         what = raised(error)
-        reply["raised"] = (what.type or type(error).__name__, what.message[:2000], what.where[:500])
-    reply["changed"] = [
+        failure = (what.type or type(error).__name__, what.message[:2000], what.where[:500])
+    changed = [
         (i, argument)
         for i, (argument, old) in enumerate(zip(arguments, before, strict=True))
-        if old is not None
-        and wire.dumps(argument, lambda _value: 0) != wire.dumps(old, lambda _value: 0)
+        if old is not None and _snapshot(argument) != old
     ]
-    reply["global_state"] = np.random.get_state(legacy=True)
-    reply["printed"] = printed.getvalue()
+    after = np.random.get_state(legacy=True)
+    moved = None if same_state(state, after) else after
     try:
-        return wire.dumps(reply, keep)
+        return wire.dumps((returned, failure, changed, moved, printed.getvalue()), keep)
     except wire.WireError as error:
-        reply.update(returned=None, changed=[], raised=("WireError", str(error), ""))
-        return wire.dumps(reply, keep)
+        return wire.dumps((None, ("WireError", str(error), ""), [], moved, printed.getvalue()))
+
+
+def same_state(one: Any, other: Any) -> bool:
+    """Tell whether two states of NumPy's global generator are the same."""
+    return bool(one[2:] == other[2:] and np.array_equal(one[1], other[1]))
+
+
+def _snapshot(value: Any) -> Any:
+    """Return what tells a changed argument from an unchanged one; None if it cannot change."""
+    if type(value) is np.ndarray and not value.dtype.hasobject:
+        return value.shape, value.dtype.str, value.tobytes()
+    if isinstance(value, np.ndarray | np.random.Generator | list | dict):
+        return wire.dumps(value, lambda _value: 0)
+    return None
 
 
 def _find(name: str, namespace: dict[str, Any]) -> Any:
     """Return what a request names.
 
     A student's function by its name; for ``package.module:name`` the package's own work on student
-    functions; for ``?`` what a list of names stands for (functions as tokens); for an empty name a
-    token for the argument, which stays here.
+    functions; for ``?`` what a list of names stands for (functions as tokens); for ``=`` a token for the
+    argument, which stays here; for ``@`` one for the array in a file of training data.
     """
     if name == "?":
         return lambda names: {n: _seen(namespace[n]) for n in names if n in namespace}
-    if name == "":
+    if name == "=":
         return Stay
+    if name == "@":
+        return lambda path: Stay(np.load(path, mmap_mode="r", allow_pickle=False))
     module, colon, attribute = name.partition(":")
     if not colon:
         return namespace[name]
@@ -107,10 +127,6 @@ class Stay:
 
 def _seen(value: Any) -> Any:
     return Stay(value) if callable(value) else value
-
-
-def _can_change(value: Any) -> bool:
-    return isinstance(value, np.ndarray | np.random.Generator | list | dict)
 
 
 def send(connection: socket.socket, data: bytes) -> None:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import queue
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,9 +19,10 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output, output_from_msg
 
 from autograder.engine.messages import _
-from autograder.examiner import sandbox
+from autograder.examiner import provisioner, shared
 from autograder.examiner.sandbox import Isolation
-from autograder.secret import SECRET
+
+BEGIN_SECONDS = 15.0  # within which a kernel that is not busy begins to execute
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,8 @@ class Limits:
         How often a kernel that died is replaced, so that the remaining cells can be graded.
     cpu_seconds, memory_bytes, file_bytes, open_files, processes:
         Limits of each of its processes: processor time, address space (NumPy maps about 1 GB before
-        it computes anything), size of a file, open files; and how many processes there may be
-        (in the sandbox only, and not enforced by the system when grading as root).
+        it computes anything), size of a file, open files; and how many processes and threads there
+        may be (in the sandbox only).
     """
 
     cell_seconds: float = 240.0
@@ -144,17 +141,23 @@ class Kernel:
         return result
 
     def _collect(self, message_id: str, deadline: float, result: Execution) -> bool:
-        """Gather outputs until the kernel says that it is idle; False if it did not by then."""
+        """Gather outputs until the kernel says that it is idle; False if it did not by then.
+
+        A kernel that does not even say that it has begun has lost its ability to listen (a patched
+        ``json``, say) and is given up early.
+        """
         room = self._limits.output_bytes - sum(_size(o) for o in result.outputs)
+        begin_by = time.monotonic() + BEGIN_SECONDS
         while (left := deadline - time.monotonic()) > 0:
             try:
                 message = self._client.get_iopub_msg(timeout=min(0.5, left))
             except queue.Empty:
-                if not self._manager.is_alive():
+                if not self._manager.is_alive() or time.monotonic() > begin_by:
                     return False
                 continue
             if message["parent_header"].get("msg_id") != message_id:
                 continue
+            begin_by = deadline
             kind, content = message["msg_type"], message["content"]
             if kind == "status" and content["execution_state"] == "idle":
                 return True
@@ -190,49 +193,33 @@ def _size(output: NotebookNode) -> int:
 def kernel(
     limits: Limits, environment: Mapping[str, str], isolation: Isolation = "sandbox"
 ) -> Iterator[Kernel]:
-    """Start a kernel in an empty directory with settings of its own, and kill it afterwards.
-
-    It runs this very Python. Files that a submission brings (a ``numpy.py``) are not there, IPython
-    start-up files of the user are not read, and of the environment it sees what is given here.
+    """Start a kernel of this very Python, isolated, and kill it afterwards with all it started.
 
     Raises
     ------
     NoSandbox
         If the sandbox is asked for and does not work here.
     """
-    sandbox.require(isolation)
-    directory = Path(tempfile.mkdtemp(prefix="autograder-")).resolve()
-    (directory / "work").mkdir()
     manager = KernelManager(kernel_name="python3")
-    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    manager.kernel_spec.argv = sandbox.command(
-        argv, directory, isolation, limits.resources(isolation)
-    )
+    manager.kernel_spec.argv = [
+        sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
+    ]  # fmt: skip
     manager.kernel_spec.interrupt_mode = "message"  # signals do not reach into a PID namespace
-    if os.name != "nt":  # sockets in a private directory instead of ports that anybody may open
-        manager.transport = "ipc"
-        manager.ip = str(directory / "kernel")
-        manager.connection_file = str(directory / "connection.json")
-    own = {
-        "HOME": str(directory / "work"),
-        "IPYTHONDIR": str(directory / "work" / ".ipython"),
-        "LANG": "C.UTF-8",
-        "MPLBACKEND": "Agg",
-        "PATH": "/usr/bin:/bin",
-        "PYTHONSAFEPATH": "1",
+    settings = {
+        "isolation": isolation,
+        "limits": limits.resources(isolation),
+        "environment": dict(environment),
+        "visible": [str(shared.directory())],
+        "processes": limits.processes,
     }
-    if isolation == "process":  # this process is not hidden, so nothing is gained by hiding these
-        own = {**os.environ, **own}
-        own.pop(SECRET, None)
+    manager.kernel_spec.metadata = {
+        "kernel_provisioner": {"provisioner_name": provisioner.NAME, "config": settings}
+    }
     try:
-        manager.start_kernel(
-            cwd=str(directory / "work"),
-            env={**own, **environment},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        manager.start_kernel()
         client = manager.blocking_client()
         client.start_channels()
+        directory = manager.provisioner.directory
         try:
             client.wait_for_ready(timeout=60)
             yield Kernel(manager, client, limits, directory)
@@ -242,7 +229,6 @@ def kernel(
         if manager.has_kernel:
             manager.shutdown_kernel(now=True)
         manager.cleanup_resources()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 def execution_environment(**more: Any) -> dict[str, str]:

@@ -35,6 +35,12 @@ class Rebuilt:
     missing: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
+    def refusal(self, assignment: str) -> str:
+        """Return why the notebook cannot be graded, or an empty string."""
+        if self.recognised:
+            return ""
+        return _("no cell of it belongs to the assignment {name}").format(name=assignment)
+
 
 def rebuild(course: NotebookNode, submitted: NotebookNode) -> Rebuilt:
     """Return the course's notebook with the student's cells in their places.

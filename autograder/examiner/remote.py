@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ import numpy as np
 
 from autograder.engine.declare import Functions
 from autograder.engine.messages import _
-from autograder.examiner import wire
-from autograder.examiner.inside import receive, send
+from autograder.examiner import shared, wire
+from autograder.examiner.inside import receive, same_state, send
 from autograder.examiner.kernel import Kernel
 
 LARGE = 1_000_000  # bytes; arrays of this size are sent once per channel
@@ -44,6 +45,55 @@ class KernelDied(Exception):
     """The student's process ended, or closed the channel, while a function was called."""
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What came back from a call; see :func:`autograder.examiner.inside.answer`."""
+
+    returned: Any
+    raised: tuple[str, str, str] | None
+    changed: list[tuple[int, Any]]
+    state: Any
+    printed: str
+
+    @classmethod
+    def of(cls, value: Any) -> Reply:
+        """Check the form of a decoded reply.
+
+        Raises
+        ------
+        WireError
+            If it is not of the right form.
+        """
+        match value:
+            case (returned, raised, list(changed), state, str(printed)):
+                pass
+            case _:
+                raise wire.WireError("not a reply")
+        match raised:
+            case None | (str(), str(), str()):
+                pass
+            case _:
+                raise wire.WireError("not a reply")
+        if not all(isinstance(c, tuple) and len(c) == 2 and type(c[0]) is int for c in changed):
+            raise wire.WireError("not a reply")
+        if state is not None and not is_state(state):
+            raise wire.WireError("not a reply")
+        return cls(returned, raised, changed, state, printed)
+
+
+def is_state(state: Any) -> bool:
+    """Tell whether a value has the form of ``numpy.random.get_state()``."""
+    match state:
+        case ("MT19937", np.ndarray() as key, int(position), int(has_gauss), float()):
+            return (
+                key.shape == (624,)
+                and key.dtype == np.uint32
+                and 0 <= position <= 624
+                and has_gauss in (0, 1)
+            )
+    return False
+
+
 class Channel:
     """A connection to the student's process, for one test cell."""
 
@@ -52,9 +102,10 @@ class Channel:
     ) -> None:
         self._connection, self._alive, self._seconds = connection, alive, seconds
         self._stored: dict[int, tuple[Any, wire.Token]] = {}
+        self._state: Any = None  # of NumPy's global generator over there, once it is known
         self.broken = False
 
-    def request(self, function: str, arguments: list[Any], keywords: dict[str, Any]) -> Any:
+    def request(self, function: str, arguments: list[Any], keywords: dict[str, Any]) -> Reply:
         """Have a function called and return the decoded reply.
 
         Raises
@@ -64,22 +115,20 @@ class Channel:
         """
         if self.broken:
             raise KernelDied(_("the kernel did not survive an earlier call"))
-        message = {
-            "function": function,
-            "arguments": arguments,
-            "keywords": keywords,
-            "global_state": np.random.get_state(legacy=True),
-        }
+        ours = np.random.get_state(legacy=True)
+        known = self._state is not None and same_state(ours, self._state)
+        message = (function, arguments, keywords, None if known else ours)
         self.broken = True  # until a whole reply was read: a limit may interrupt us anywhere
         try:
             send(self._connection, wire.dumps(message))
             reply = self._reply()
         except (OSError, wire.WireError) as error:
             raise KernelDied(_("the kernel died or sent nonsense")) from error
+        self._state = reply.state or ours
         self.broken = False
         return reply
 
-    def _reply(self) -> Any:
+    def _reply(self) -> Reply:
         deadline = time.monotonic() + self._seconds
         self._connection.settimeout(0.5)
         while True:
@@ -98,17 +147,16 @@ class Channel:
         data = receive(self._connection)
         if data is None:
             raise OSError("the kernel hung up")
-        reply = wire.loads(data)
-        if not (isinstance(reply, dict) and {"returned", "raised", "changed"} <= reply.keys()):
-            raise wire.WireError("not a reply")
-        return reply
+        return Reply.of(wire.loads(data))
 
     def store(self, value: Any) -> Any:
-        """Send a large array once, and return the token that stands for it from then on."""
+        """Return the token that stands for a large array over there; it is sent, if at all, once."""
         if not (type(value) is np.ndarray and value.nbytes >= LARGE):
             return value
         if id(value) not in self._stored:
-            token = self.request("", [value], {})["returned"]
+            place = shared.place(value)
+            function, argument = ("=", value) if place is None else ("@", str(place))
+            token = self.request(function, [argument], {}).returned
             if not isinstance(token, wire.Token):
                 raise KernelDied(_("the kernel died or sent nonsense"))
             self._stored[id(value)] = (
@@ -139,31 +187,27 @@ class RemoteFunction:
         return take(self._channel.request(place, [names], sent), ())
 
 
-def take(reply: dict[str, Any], arguments: tuple[Any, ...]) -> Any:
+def take(reply: Reply, arguments: tuple[Any, ...]) -> Any:
     """Apply a reply's effects on ``arguments``; return what was returned or raise what was raised.
 
     Raises
     ------
     KernelDied
-        If the reply is not of the right form.
+        If the effects are impossible ones.
     RemoteFailure
         If the function raised.
     """
+    sys.stdout.write(reply.printed[:2000])
     try:
-        sys.stdout.write(str(reply.get("printed", ""))[:2000])
-        for i, value in reply["changed"]:
+        for i, value in reply.changed:
             _change(arguments[i], value)
-        np.random.set_state(reply["global_state"])
-        if reply["raised"] is not None:
-            name, message, where = (str(part) for part in reply["raised"])
-            failure: Exception | None = RemoteFailure.of(name, message, where)
-        else:
-            failure = None
-    except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
+    except (IndexError, TypeError, ValueError, OverflowError) as error:
         raise KernelDied(_("the kernel died or sent nonsense")) from error
-    if failure is not None:
-        raise failure
-    return reply["returned"]
+    if reply.state is not None:
+        np.random.set_state(reply.state)
+    if reply.raised is not None:
+        raise RemoteFailure.of(*reply.raised)
+    return reply.returned
 
 
 def _change(ours: Any, theirs: Any) -> None:
@@ -220,8 +264,7 @@ def _serve(path: Path) -> str:
 
 def names_in(channel: Channel, names: list[str]) -> dict[str, Any]:
     """Return those of ``names`` that the notebook defines: functions as remote ones, data by value."""
-    reply = channel.request("?", [names], {})
-    found = reply["returned"]
+    found = channel.request("?", [names], {}).returned
     out: dict[str, Any] = {}
     for name, value in found.items() if isinstance(found, dict) else ():
         if name in names:

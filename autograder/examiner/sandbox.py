@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -86,7 +87,11 @@ def require(isolation: Isolation) -> None:
 
 
 def command(
-    argv: list[str], directory: Path, isolation: Isolation, limits: dict[str, int]
+    argv: list[str],
+    directory: Path,
+    isolation: Isolation,
+    limits: Mapping[str, int],
+    visible: Sequence[str] = (),
 ) -> list[str]:
     """Return the command that runs ``argv`` isolated.
 
@@ -100,14 +105,16 @@ def command(
         ``"sandbox"``, or ``"process"`` for the resource limits alone.
     limits:
         Values by the names of Python's :mod:`resource` module, such as ``RLIMIT_AS`` in bytes.
+    visible:
+        Directories that it may read besides.
     """
     limited = argv
     if sys.platform != "win32":
-        limited = [sys.executable, "-I", "-S", "-c", LIMIT, json.dumps(limits), *argv]
-    return [*_bubblewrap(directory), *limited] if isolation == "sandbox" else limited
+        limited = [sys.executable, "-I", "-S", "-c", LIMIT, json.dumps(dict(limits)), *argv]
+    return [*_bubblewrap(directory, visible), *limited] if isolation == "sandbox" else limited
 
 
-def _bubblewrap(directory: Path) -> list[str]:
+def _bubblewrap(directory: Path, visible: Sequence[str] = ()) -> list[str]:
     options = [
         "bwrap",
         "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net",
@@ -122,7 +129,7 @@ def _bubblewrap(directory: Path) -> list[str]:
             options += ["--ro-bind", path, path]
     for path in SETTINGS:
         options += ["--ro-bind-try", path, path]
-    for path in dict.fromkeys([sys.base_prefix, sys.prefix, str(PACKAGE)]):
+    for path in dict.fromkeys([sys.base_prefix, sys.prefix, str(PACKAGE), *visible]):
         if not path.startswith("/usr/") and path != "/usr":
             options += ["--ro-bind", path, path]
     for library in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:

@@ -1,7 +1,7 @@
-"""What may cross between the examiner and the student's process? Plain data, by value, as JSON.
+"""What may cross between the examiner and the student's process? Plain data, by value.
 
-Nothing is pickled and nothing is executed: any bytes decode to a plain value or raise
-:class:`WireError`. Carried are None, booleans, integers, floats, strings, tuples, lists, dicts, NumPy
+A message is a JSON text, preceded by its length and followed by the bytes of the arrays in it. Nothing is pickled
+and nothing is executed: any bytes decode to a plain value or raise :class:`WireError`. Carried are None, booleans, integers, floats, strings, tuples, lists, dicts, NumPy
 arrays and scalars of numeric dtypes, and NumPy generators by their state. Towards the student, so are
 the dataclasses that assignments define for their cases (:data:`OWN`). Back from the student, what cannot be carried stays
 there and is represented by a :class:`Token`.
@@ -9,18 +9,18 @@ there and is represented by a :class:`Token`.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import dataclasses
 import importlib
 import json
 import math
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+LENGTH = struct.Struct(">I")
 MAX_BYTES = 256_000_000
 MAX_DEPTH = 30
 MAX_ITEMS = 200_000
@@ -58,7 +58,10 @@ def dumps(value: Any, keep: Callable[[Any], int] | None = None) -> bytes:
     WireError
         If a value cannot be carried, or the message would be too large.
     """
-    data = json.dumps(_encode(value, keep, 0), allow_nan=False, separators=(",", ":")).encode()
+    buffers: list[bytes] = []
+    head = json.dumps(_encode(value, keep, 0, buffers), allow_nan=False, separators=(",", ":"))
+    text = head.encode()
+    data = b"".join((LENGTH.pack(len(text)), text, *buffers))
     if len(data) > MAX_BYTES:
         raise WireError(f"a message of {len(data)} bytes is too large")
     return data
@@ -82,17 +85,24 @@ def loads(data: bytes, own: bool = False) -> Any:
     if len(data) > MAX_BYTES:
         raise WireError(f"a message of {len(data)} bytes is too large")
     try:
-        budget = [MAX_ITEMS]
-        return _decode(json.loads(data.decode("utf-8")), own, 0, budget)
+        (length,) = LENGTH.unpack_from(data)
+        start = LENGTH.size + length
+        if start > len(data):
+            raise WireError("not a message: cut short")
+        decoding = _Decoding(data, start, own)
+        value = decoding.decode(json.loads(data[LENGTH.size : start].decode("utf-8")), 0)
+        if decoding.offset != len(data):
+            raise WireError("not a message: bytes left over")
+        return value
     except WireError:
         raise
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+    except (struct.error, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         raise WireError(f"not a message: {type(error).__name__}") from error
     except (RecursionError, MemoryError) as error:
         raise WireError("not a message: too deep or too large") from error
 
 
-def _encode(value: Any, keep: Callable[[Any], int] | None, depth: int) -> Any:
+def _encode(value: Any, keep: Callable[[Any], int] | None, depth: int, buffers: list[bytes]) -> Any:
     if depth > MAX_DEPTH:
         return _stay(value, keep)
     kind = type(value)
@@ -103,24 +113,27 @@ def _encode(value: Any, keep: Callable[[Any], int] | None, depth: int) -> Any:
     if kind is float:
         return value if math.isfinite(value) else ["f", repr(value)]
     if kind is tuple or kind is list:
-        items = [_encode(item, keep, depth + 1) for item in value]
+        items = [_encode(item, keep, depth + 1, buffers) for item in value]
         return ["t" if kind is tuple else "l", items]
     if kind is dict:
         pairs = [
-            [_encode(k, keep, depth + 1), _encode(v, keep, depth + 1)] for k, v in value.items()
+            [_encode(k, keep, depth + 1, buffers), _encode(v, keep, depth + 1, buffers)]
+            for k, v in value.items()
         ]
         return ["d", pairs]
     if (kind is np.ndarray or isinstance(value, np.generic)) and _is_carried(value.dtype):
-        raw = base64.b64encode(np.ascontiguousarray(value).tobytes()).decode("ascii")
-        shape = [int(n) for n in value.shape]
-        return ["a" if kind is np.ndarray else "s", value.dtype.str, shape, raw]
+        if value.nbytes > MAX_BYTES:
+            raise WireError(f"an array of {value.nbytes} bytes is too large")
+        buffers.append(value.tobytes())
+        return ["a" if kind is np.ndarray else "s", value.dtype.str, list(value.shape)]
     if kind is np.random.Generator:
         bits = value.bit_generator
         if type(bits).__name__ in BIT_GENERATORS:
-            return ["g", _encode(dict(bits.state), keep, depth + 1)]
+            return ["g", _encode(dict(bits.state), keep, depth + 1, buffers)]
     if dataclasses.is_dataclass(kind) and kind.__module__.startswith(OWN):
         fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(kind)}
-        return ["o", f"{kind.__module__}.{kind.__qualname__}", _encode(fields, keep, depth + 1)]
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        return ["o", name, _encode(fields, keep, depth + 1, buffers)]
     if kind is Token:
         return ["k", value.number, value.type]
     return _stay(value, keep)
@@ -137,60 +150,65 @@ def _is_carried(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "biuf" and dtype.itemsize <= 8
 
 
-def _decode(node: Any, own: bool, depth: int, budget: list[int]) -> Any:
-    budget[0] -= 1
-    if depth > MAX_DEPTH or budget[0] < 0:
-        raise WireError("not a message: too deep or too large")
-    if node is None or isinstance(node, bool | str):
-        return node
-    if isinstance(node, float) and math.isfinite(node):
-        return node
-    if not isinstance(node, list) or not node:
+class _Decoding:
+    """One message that is being decoded; ``offset`` is where the next array begins."""
+
+    def __init__(self, data: bytes, offset: int, own: bool) -> None:
+        self.data, self.offset, self.own, self.budget = data, offset, own, MAX_ITEMS
+
+    def decode(self, node: Any, depth: int) -> Any:
+        self.budget -= 1
+        if depth > MAX_DEPTH or self.budget < 0:
+            raise WireError("not a message: too deep or too large")
+        if node is None or isinstance(node, bool | str):
+            return node
+        if isinstance(node, float) and math.isfinite(node):
+            return node
+        if not isinstance(node, list) or not node:
+            raise WireError("not a message: unknown element")
+        match node:
+            case ["i", str(text)] if len(text) <= MAX_INT_BITS // 4 + 3:
+                return int(text, 16)
+            case ["f", "nan" | "inf" | "-inf" as text]:
+                return float(text)
+            case ["t" | "l" as kind, list(items)]:
+                values = [self.decode(item, depth + 1) for item in items]
+                return tuple(values) if kind == "t" else values
+            case ["d", list(pairs)]:
+                decoded = [[self.decode(x, depth + 1) for x in pair] for pair in pairs]
+                return {key: value for key, value in decoded}  # noqa: C416
+            case ["a" | "s" as kind, str(dtype), list(shape)]:
+                array = self._array(dtype, shape)
+                if kind == "a":
+                    return array
+                if array.shape != ():
+                    raise WireError("not a message: a scalar with a shape")
+                return array[()]
+            case ["g", state]:
+                return _generator(self.decode(state, depth + 1))
+            case ["k", int(number), str(name)] if not isinstance(number, bool):
+                return Token(number, name[:80])
+            case ["o", str(name), fields] if self.own and name.startswith(OWN):
+                module, _dot, qualname = name.rpartition(".")
+                build = getattr(importlib.import_module(module), qualname)
+                return build(**self.decode(fields, depth + 1))
         raise WireError("not a message: unknown element")
-    match node:
-        case ["i", str(text)] if len(text) <= MAX_INT_BITS // 4 + 3:
-            return int(text, 16)
-        case ["f", "nan" | "inf" | "-inf" as text]:
-            return float(text)
-        case ["t" | "l" as kind, list(items)]:
-            values = [_decode(item, own, depth + 1, budget) for item in items]
-            return tuple(values) if kind == "t" else values
-        case ["d", list(pairs)]:
-            decoded = [[_decode(x, own, depth + 1, budget) for x in pair] for pair in pairs]
-            return {key: value for key, value in decoded}  # noqa: C416
-        case ["a" | "s" as kind, str(dtype), list(shape), str(raw)]:
-            array = _array(dtype, shape, raw)
-            if kind == "a":
-                return array
-            if array.shape != ():
-                raise WireError("not a message: a scalar with a shape")
-            return array[()]
-        case ["g", state]:
-            return _generator(_decode(state, own, depth + 1, budget))
-        case ["k", int(number), str(name)] if not isinstance(number, bool):
-            return Token(number, name[:80])
-        case ["o", str(name), fields] if own and name.startswith(OWN):
-            module, _dot, qualname = name.rpartition(".")
-            build = getattr(importlib.import_module(module), qualname)
-            return build(**_decode(fields, own, depth + 1, budget))
-    raise WireError("not a message: unknown element")
 
-
-def _array(dtype_name: str, shape: list[Any], raw: str) -> np.ndarray[Any, Any]:
-    if len(dtype_name) > 4 or len(shape) > MAX_DIMS:
-        raise WireError("not a message: an array of an unknown kind")
-    dtype = np.dtype(dtype_name)
-    if not _is_carried(dtype):
-        raise WireError("not a message: an array of an unknown kind")
-    if not all(type(n) is int and 0 <= n <= MAX_BYTES for n in shape):
-        raise WireError("not a message: an array without a proper shape")
-    try:
-        data = base64.b64decode(raw, validate=True)
-    except binascii.Error as error:
-        raise WireError("not a message: damaged array") from error
-    if math.prod(shape) * dtype.itemsize != len(data):
-        raise WireError("not a message: an array of another size than its shape")
-    return np.frombuffer(data, dtype).reshape(shape).copy()
+    def _array(self, dtype_name: str, shape: list[Any]) -> np.ndarray[Any, Any]:
+        if len(dtype_name) > 4 or len(shape) > MAX_DIMS:
+            raise WireError("not a message: an array of an unknown kind")
+        dtype = np.dtype(dtype_name)
+        if not _is_carried(dtype):
+            raise WireError("not a message: an array of an unknown kind")
+        if not all(type(n) is int and 0 <= n <= MAX_BYTES for n in shape):
+            raise WireError("not a message: an array without a proper shape")
+        count = math.prod(shape)
+        size = count * dtype.itemsize
+        if self.offset + size > len(self.data):
+            raise WireError("not a message: an array is cut short")
+        array = np.frombuffer(self.data, dtype, count, self.offset) if size else np.empty(0, dtype)
+        self.offset += size
+        return array.reshape(shape).copy()
 
 
 def _generator(state: Any) -> np.random.Generator:
