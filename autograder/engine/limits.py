@@ -1,14 +1,19 @@
-"""How long may a student function run? A wall-clock limit inside one process."""
+"""How long may a student function run? A wall-clock limit."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import threading
+import time
 from collections.abc import Iterator
+from contextvars import ContextVar
 from types import FrameType
 
-__all__ = ["OutOfTime", "time_limit"]
+__all__ = ["OutOfTime", "remaining", "time_limit"]
+
+_end: ContextVar[float] = ContextVar("end", default=math.inf)
 
 
 class OutOfTime(BaseException):
@@ -19,9 +24,25 @@ class OutOfTime(BaseException):
 def time_limit(seconds: float) -> Iterator[None]:
     """Raise :class:`OutOfTime` in the body after ``seconds`` of wall time.
 
-    Uses SIGALRM, which only exists on Unix and only in the main thread: elsewhere there is no limit,
-    and an endless loop is ended with the notebook's stop button.
+    Uses SIGALRM, which only exists on Unix and only in the main thread: elsewhere an endless loop is
+    ended with the notebook's stop button. Who waits for a function in another process asks
+    :func:`remaining` and needs no signal.
     """
+    token = _end.set(min(_end.get(), time.monotonic() + seconds))
+    try:
+        with _alarm(seconds):
+            yield
+    finally:
+        _end.reset(token)
+
+
+def remaining() -> float:
+    """Return the seconds that are left of the limit we are in; infinite if there is none."""
+    return _end.get() - time.monotonic()
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
     on_main_thread = threading.current_thread() is threading.main_thread()
     if not (hasattr(signal, "setitimer") and on_main_thread):
         yield

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from autograder.engine.declare import Functions
+from autograder.engine.limits import OutOfTime, remaining
 from autograder.engine.messages import _
 from autograder.examiner import shared, wire
 from autograder.examiner.inside import receive, same_state, send
@@ -130,8 +131,10 @@ class Channel:
 
     def _reply(self) -> Reply:
         deadline = time.monotonic() + self._seconds
-        self._connection.settimeout(0.5)
         while True:
+            if remaining() <= 0:
+                raise OutOfTime
+            self._connection.settimeout(min(0.5, remaining()))
             try:
                 first = self._connection.recv(1, socket.MSG_PEEK)
             except TimeoutError:
