@@ -48,6 +48,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     grading.set_defaults(run=grade_command)
 
+    batch = commands.add_parser(
+        "autograde",
+        help=_("grade a class into nbgrader's gradebook, in parallel"),
+        description=_(
+            "Grade the submissions of an assignment like `nbgrader autograde`, in parallel. Interrupted, the "
+            "same command continues. Exit status: 0 if everything was graded, 1 if a submission could not "
+            "be, 2 if nothing could."
+        ),
+    )
+    batch.add_argument("assignment")
+    batch.add_argument("--course", type=Path, default=Path(), help=_("the course directory"))
+    batch.add_argument(
+        "--student", nargs="+", default=[], help=_("whose submissions; all if not given")
+    )
+    batch.add_argument("--workers", type=int, help=_("processes; one per core if not given"))
+    batch.add_argument("--scheduler", metavar="ADDRESS", help=_("a Dask scheduler to use instead"))
+    batch.add_argument("--force", action="store_true", help=_("examine unchanged ones anew"))
+    batch.set_defaults(run=autograde_command)
+
     making = commands.add_parser("course", help=_("generate release/ and reference/ from source/"))
     making.add_argument("--course", type=Path, default=Path(), help=_("folder with source/"))
     making.set_defaults(run=course_command)
@@ -110,6 +129,20 @@ def grade_command(options: argparse.Namespace) -> int:
         for r in reports
     )
     return DONE if enough else NOT_ENOUGH
+
+
+def autograde_command(options: argparse.Namespace) -> int:
+    """Grade a class in parallel."""
+    from autograder.cohort.run import autograde
+
+    return autograde(
+        options.course,
+        options.assignment,
+        options.student,
+        options.workers,
+        options.scheduler,
+        options.force,
+    )
 
 
 def course_command(options: argparse.Namespace) -> int:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import shutil
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
-from nbformat.v4 import new_notebook, new_output
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
 from traitlets import Enum, Float, Integer
@@ -20,27 +17,24 @@ from autograder.assignments import all_checks
 from autograder.engine.messages import _
 from autograder.examiner import cells
 from autograder.examiner.cells import UnreadableNotebook, read_notebook
-from autograder.examiner.grade import (
-    CellGrade,
-    Course,
-    Outcome,
-    State,
-    examine,
-    hidden_cases_of,
-    score,
+from autograder.examiner.grade import Course, State
+from autograder.examiner.kernel import Limits
+from autograder.examiner.outputs import (
+    UNREADABLE,
+    examine_into,
+    notebook_or_reason,
+    rebuilt_notebook,
 )
-from autograder.examiner.kernel import Ending, Execution, Limits
 from autograder.examiner.rebuild import rebuild
 from autograder.examiner.sandbox import Isolation
 from autograder.reports import feedback
-from autograder.reports.feedback import STATE
-from autograder.secret import SECRET, STUDENT
+from autograder.secret import SECRET, STUDENT, student_key
 
 Result = tuple[NotebookNode, dict[str, Any]]
 
-PICTURES = ("image/png", "image/jpeg")
 DEFAULTS = Limits()
-UNREADABLE = "autograder_unreadable"  # metadata of a notebook: why it cannot be graded
+EXAMINED: dict[tuple[str, str], NotebookNode] = {}
+"""Notebooks that were examined already, by student and assignment: `autograder autograde` puts them here."""
 
 
 class CheckSource(NbGraderPreprocessor):  # type: ignore[misc]
@@ -114,10 +108,7 @@ class AnyNotebook(NotebookExporter):
         self, file_stream: TextIO, resources: dict[str, Any] | None = None, **kwargs: Any
     ) -> tuple[str, dict[str, Any]]:
         """Convert the notebook in an open file."""
-        try:
-            notebook = read_notebook(Path(file_stream.name))
-        except UnreadableNotebook as error:
-            notebook = new_notebook(metadata={UNREADABLE: str(error)})
+        notebook = notebook_or_reason(lambda: read_notebook(Path(file_stream.name)))
         converted: tuple[str, dict[str, Any]] = self.from_notebook_node(  # type: ignore[no-untyped-call]
             notebook, resources=resources, **kwargs
         )
@@ -136,13 +127,13 @@ class Rebuild(NbGraderPreprocessor):  # type: ignore[misc]
         os.environ[STUDENT] = about["student"]  # for stock execution, whose kernel inherits it
         course = CourseDirectory(config=self.config)
         folder = course.format_path(course.source_directory, ".", about["assignment"])
-        result = rebuild(read_notebook(Path(folder) / f"{about['notebook']}.ipynb"), nb)
+        ours = read_notebook(Path(folder) / f"{about['notebook']}.ipynb")
+        result = rebuilt_notebook(ours, nb, about["assignment"])
         for remark in result.remarks:
             self.log.warning("%s: %s", about["student"], remark)
-        reason = nb.metadata.get(UNREADABLE) or result.refusal(about["assignment"])
-        if reason:
+        if UNREADABLE in result.notebook.metadata:
+            reason = result.notebook.metadata[UNREADABLE]
             self.log.error("%s: %s: %s", about["student"], State.NOT_GRADED.value, reason)
-            result.notebook.metadata[UNREADABLE] = str(reason)
         else:
             for missing in result.missing:
                 self.log.warning("%s: solution cell %s is missing", about["student"], missing)
@@ -157,7 +148,7 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]
     one, so that no cell is left without a score.
     """
 
-    isolation = Enum(
+    isolation: Isolation = Enum(  # type: ignore[assignment]
         ("sandbox", "process"), "sandbox", help="process: where bubblewrap cannot run"
     ).tag(config=True)
     cell_seconds = Float(DEFAULTS.cell_seconds, help="wall time for one cell").tag(config=True)
@@ -188,76 +179,35 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]
         NoSandbox
             If the sandbox is asked for and does not work here.
         """
-        student = resources["nbgrader"]["student"]
-        for grade in examined(nb, self.limits(), cast(Isolation, self.isolation), student):
+        about = resources["nbgrader"]
+        student = about["student"]
+        known = EXAMINED.get((student, about["assignment"]))
+        if known is not None:
+            adopt_outputs(nb, known)
+            return nb, resources
+        secret = os.environ.get(SECRET)
+        key = student_key(secret, student) if secret else ""
+        for grade in examine_into(nb, self.limits(), self.isolation, key):
             if grade.says:
                 self.log.info("%s: %s: %s, %s", student, grade.id, grade.state.value, grade.says)
         return nb, resources
 
 
-def examined(
-    nb: NotebookNode, limits: Limits, isolation: Isolation, student: str
-) -> list[CellGrade]:
-    """Examine a rebuilt notebook, write outputs into its cells, and return the grades of its tests."""
-    reason = nb.metadata.get(UNREADABLE)
-    with hidden_cases_of(student, os.environ.get(SECRET)):
-        done = None if reason else examine(nb.cells, limits, isolation)
-    grades = []
-    for i, cell in enumerate(nb.cells):
-        if cells.is_test(cell):
-            refused = Outcome(state=State.NOT_GRADED, says=str(reason))
-            grade = score(cell, done.tests.get(i) if done else refused)
-            cell.outputs = verdict(grade)
-            grades.append(grade)
-        elif done and i in done.executions:
-            cell.outputs = harmless(done.executions[i])
-    return grades
+def adopt_outputs(nb: NotebookNode, known: NotebookNode) -> None:
+    """Take over the outputs of a notebook that was examined before.
 
-
-def verdict(grade: CellGrade) -> list[NotebookNode]:
-    """Return the outputs of a test cell: the results of its checks and, as its result, the points.
-
-    The points carry the state and the reason as metadata, for feedback and for other tools.
+    Raises
+    ------
+    ValueError
+        If it is not the same notebook.
     """
-    outputs = [
-        new_output("display_data", data=result._repr_mimebundle_()) for result in grade.results
-    ]
-    if not grade.results:
-        text = _("{state}: {says}").format(state=_(grade.state.value), says=grade.says)
-        outputs.append(new_output("display_data", data={"text/plain": text}))
-    points = new_output(
-        "execute_result",
-        data={"text/plain": f"{grade.points:g}"},
-        metadata={STATE: {"state": grade.state.value, "says": grade.says}},
-        execution_count=1,
-    )
-    return [*outputs, points]
-
-
-def harmless(execution: Execution) -> list[NotebookNode]:
-    """Return a cell's outputs without anything that a page would run: text and pictures only."""
-    kept = []
-    for output in execution.outputs:
-        if output.output_type in ("display_data", "execute_result"):
-            output.data = {k: v for k, v in output.data.items() if _is_harmless(k, v)}
-            output.metadata = {}
-            if not output.data:
-                continue
-        kept.append(output)
-    if execution.ending is not Ending.FINISHED:
-        kept.append(new_output("stream", name="stdout", text=f"[{execution.ending.value}]\n"))
-    return kept
-
-
-def _is_harmless(kind: str, value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:  # pages put pictures into an attribute as they are
-        return kind == "text/plain" or (
-            kind in PICTURES and bool(base64.b64decode("".join(value.split()), validate=True))
-        )
-    except (binascii.Error, ValueError):
-        return False
+    if [(c.cell_type, c.source) for c in nb.cells] != [
+        (c.cell_type, c.source) for c in known.cells
+    ]:
+        raise ValueError("the examined notebook is not the one that is to be graded")
+    for cell, examined in zip(nb.cells, known.cells, strict=True):
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = examined.outputs, examined.execution_count
 
 
 class Feedback(NbGraderPreprocessor):  # type: ignore[misc]

@@ -19,7 +19,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from autograder.course import nbgrader
 from autograder.examiner import cells
-from autograder.reports.feedback import STATE
+from autograder.examiner.outputs import STATE
 from tests.conftest import ISOLATION, NO_SANDBOX, ROOT
 from tests.redteam import ATTACKS, NOTHING, in_function, tiny
 from tests.test_grade import GOOD

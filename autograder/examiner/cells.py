@@ -38,11 +38,23 @@ def read_notebook(path: Path) -> NotebookNode:
             raise UnreadableNotebook(
                 _("the file has {size} MB; clear its outputs").format(size=size // 1_000_000)
             )
-        text = path.read_text(encoding="utf-8")
+        return parse_notebook(path.read_bytes())
     except OSError as error:
         raise UnreadableNotebook(
             _("the file cannot be read ({reason})").format(reason=error.strerror)
         ) from error
+
+
+def parse_notebook(data: bytes) -> NotebookNode:
+    """Return the notebook that the bytes of a file hold, in version 4, cells without outputs.
+
+    Raises
+    ------
+    UnreadableNotebook
+        If they hold none.
+    """
+    try:
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise UnreadableNotebook(_("the file is not UTF-8 text")) from error
     if not text.strip():

@@ -6,10 +6,8 @@ every cell ends in one definite state with a sentence.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -31,7 +29,7 @@ from autograder.examiner.kernel import (
 from autograder.examiner.rebuild import rebuild
 from autograder.examiner.remote import KernelDied, channel, names_in
 from autograder.examiner.sandbox import Isolation
-from autograder.secret import SECRET, STUDENT, course_secret
+from autograder.secret import course_secret, hidden_cases, student_key
 
 
 class State(StrEnum):
@@ -170,8 +168,8 @@ def grade(
         report.remarks.append(
             _("missing solution cells: {names}").format(names=", ".join(rebuilt.missing))
         )
-    secret = course_secret(course.root) if course.has_source else None
-    with hidden_cases_of(student, secret):
+    key = student_key(course_secret(course.root), student) if course.has_source else ""
+    with hidden_cases(key):
         examined = examine(rebuilt.notebook.cells, limits or Limits(), isolation)
     report.cells = [
         score(cell, examined.tests.get(i))
@@ -197,23 +195,6 @@ class Examined:
 
     tests: dict[int, Outcome] = field(default_factory=dict)
     executions: dict[int, Execution] = field(default_factory=dict)
-
-
-@contextlib.contextmanager
-def hidden_cases_of(student: str, secret: str | None) -> Iterator[None]:
-    """Have hidden cases drawn for one student, in this process only."""
-    names = (SECRET, STUDENT)
-    before = {name: os.environ.pop(name, None) for name in names}
-    os.environ[STUDENT] = student
-    if secret:
-        os.environ[SECRET] = secret
-    try:
-        yield
-    finally:
-        for name in names:
-            os.environ.pop(name, None)
-            if (value := before[name]) is not None:
-                os.environ[name] = value
 
 
 def examine(notebook: Sequence[NotebookNode], limits: Limits, isolation: Isolation) -> Examined:

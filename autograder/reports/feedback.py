@@ -13,9 +13,9 @@ from nbformat import NotebookNode
 from autograder.engine.messages import _
 from autograder.examiner import cells
 from autograder.examiner.grade import State
+from autograder.examiner.outputs import STATE
 
 TEMPLATES = str(Path(__file__).parents[1] / "templates")
-STATE = "autograder"  # metadata of the output that holds the points: state and reason
 KINDS = {State.PASSED: "passed", State.PARTIAL: "partial", State.MANUAL: "manual"}
 TAGS = frozenset(bleach.ALLOWED_TAGS) | {
     "br", "dd", "del", "details", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "img", "p",

@@ -1,0 +1,277 @@
+"""How does a class get from its submissions into the gradebook? Work goes out to a cluster, results come in.
+
+The cluster is Dask's: one of this machine's cores, started here, or one that runs already. Results are kept
+as they come, and written by this process alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Client, KilledWorker, LocalCluster, as_completed
+from tqdm import tqdm
+
+from autograder import datasets
+from autograder.cohort.gradebook import NotReady, Writer, inside
+from autograder.cohort.store import Store
+from autograder.cohort.work import Done, Work, examine_work
+from autograder.engine.messages import _
+from autograder.examiner import sandbox
+from autograder.examiner.grade import Course, State
+from autograder.nbgrader_plugins import rename_submission
+from autograder.secret import course_secret, student_key
+
+ALL_GRADED, SOME_NOT, COULD_NOT, INTERRUPTED = 0, 1, 2, 130
+WORKER_MEMORY = "3GiB"  # PyTorch and the data set need 0.5; kernels are processes of their own
+AHEAD = 3  # pieces of work per core that are on their way
+
+
+@dataclass
+class Batch:
+    """What became of the submissions of a run, by student."""
+
+    done: dict[str, Done] = field(default_factory=dict)
+    unchanged: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def not_graded(self) -> dict[str, str]:
+        """Return the students without a grade of their work, and why."""
+        found = dict(self.failed)
+        for student, done in self.done.items():
+            for grade in done.grades:
+                if grade.state == State.NOT_GRADED.value:
+                    found.setdefault(student, grade.says)
+        return found
+
+
+def autograde(
+    root: Path,
+    assignment: str,
+    students: Sequence[str] = (),
+    workers: int | None = None,
+    scheduler: str | None = None,
+    force: bool = False,
+) -> int:
+    """Grade the submissions of an assignment, and return the exit status.
+
+    Parameters
+    ----------
+    root:
+        The course directory.
+    assignment:
+        Name of the assignment.
+    students:
+        Whose submissions; all when empty.
+    workers:
+        Number of processes on this machine; None means one per core.
+    scheduler:
+        Address of a Dask scheduler whose workers are to be used instead.
+    force:
+        Examine everything anew, also what was examined before.
+    """
+    root = root.resolve()
+    store = Store(root)
+    batch = Batch()
+    try:
+        writer = Writer(root, assignment)
+        works = prepare(root, writer, students)
+        if scheduler is None:
+            sandbox.require(writer.examine.isolation)
+        bar = tqdm(total=len(works), desc=assignment, unit=_("submission"), file=sys.stderr)
+        with bar:
+            todo = settle(works, writer, store, batch, bar, force)
+            if todo:
+                with cluster(workers, scheduler, len(todo)) as client:
+                    for work, done in examined(client, todo, batch):
+                        if done is not None:
+                            store.put(work.address(), done)
+                            commit(work, done, writer, store, batch)
+                        bar.set_postfix_str(_("{n} not graded").format(n=len(batch.not_graded())))
+                        bar.update()
+    except KeyboardInterrupt:
+        print(
+            _("\nInterrupted. The same command continues where this one stopped."), file=sys.stderr
+        )
+        return INTERRUPTED
+    except (NotReady, sandbox.NoSandbox, datasets.DatasetError, OSError) as error:
+        print(f"\nautograder: {error}", file=sys.stderr)
+        return COULD_NOT
+    print(table(batch, len(works)))
+    return SOME_NOT if batch.not_graded() else ALL_GRADED
+
+
+def prepare(root: Path, writer: Writer, students: Sequence[str]) -> list[Work]:
+    """Return the work for the submissions that are there.
+
+    Raises
+    ------
+    NotReady
+        If there is no such assignment, or a student handed in nothing.
+    """
+    course = Course(root)
+    name = writer.assignment
+    if not course.has_source or name not in course.notebooks:
+        raise NotReady(_("there is no source/{name}").format(name=name))
+    text = course.notebooks[name].read_text(encoding="utf-8")
+    folders = {path.parent.name: path for path in sorted(root.glob(f"submitted/*/{name}"))}
+    missing = [student for student in students if student not in folders]
+    if missing or not folders:
+        who = ", ".join(missing) or _("anybody")
+        raise NotReady(_("nothing was handed in by {who}").format(who=who))
+    secret, dataset = course_secret(root), datasets.load(n_train=1).name
+    limits, isolation = writer.examine.limits(), writer.examine.isolation
+    works = []
+    for student in students or folders:
+        notebooks = [str(p.relative_to(root)) for p in sorted(folders[student].glob("*.ipynb"))]
+        with inside(root):
+            rename_submission(name, student, notebooks)
+        mine = next((n for n in notebooks if Path(n).stem == name), None)
+        if mine is None:
+            continue
+        works.append(
+            Work(
+                student, name, (root / mine).read_bytes(), text, student_key(secret, student),
+                dataset, limits, isolation,
+            )
+        )  # fmt: skip
+    return works
+
+
+def settle(
+    works: Sequence[Work], writer: Writer, store: Store, batch: Batch, bar: Any, force: bool
+) -> list[Work]:
+    """Write what was examined before and is not in the gradebook; return what is left to examine."""
+    scores = writer.scores()
+    todo = []
+    for work in works:
+        done = None if force else store.get(work.address())
+        if done is None:
+            todo.append(work)
+            continue
+        there = scores.get(work.student, {})
+        notebook = writer.autograded(work.student)
+        if all(there.get(g.id) == g.points for g in done.grades) and store.is_written(
+            work.student, work.assignment, work.address(), notebook
+        ):
+            batch.unchanged.append(work.student)
+            batch.done[work.student] = done
+        else:
+            commit(work, done, writer, store, batch)
+        bar.update()
+    return todo
+
+
+def commit(work: Work, done: Done, writer: Writer, store: Store, batch: Batch) -> None:
+    """Write a result into the gradebook, and note that it is there."""
+    writer.write(work.student, done)
+    store.note_written(
+        work.student, work.assignment, work.address(), writer.autograded(work.student)
+    )
+    batch.done[work.student] = done
+
+
+def examined(
+    client: Client, works: Sequence[Work], batch: Batch
+) -> Iterator[tuple[Work, Done | None]]:
+    """Have work done and yield it with its result as it comes; None if nobody could do it.
+
+    Raises
+    ------
+    NoSandbox, DatasetError
+        If the workers lack what grading needs.
+    """
+    queue = iter(works)
+    running: dict[str, Work] = {}
+    room = AHEAD * max(1, sum(client.ncores().values()))
+    results = as_completed(raise_errors=False)
+
+    def submit(count: int) -> None:
+        for work in itertools.islice(queue, count):
+            future = client.submit(
+                examine_work, work, key=f"{work.student}-{work.address()}", pure=False
+            )
+            running[future.key] = work
+            results.add(future)
+
+    submit(room)
+    for future in results:
+        work = running.pop(future.key)
+        done = None
+        if future.status == "finished":
+            done = future.result()
+        else:
+            error = future.exception()
+            if isinstance(error, sandbox.NoSandbox | datasets.DatasetError):
+                raise error
+            killed = isinstance(error, KilledWorker)
+            batch.failed[work.student] = (
+                _("the process that graded it was killed, several times") if killed else repr(error)
+            )
+        future.release()
+        submit(1)
+        yield work, done
+
+
+@contextlib.contextmanager
+def cluster(workers: int | None, scheduler: str | None, n: int) -> Iterator[Client]:
+    """Connect to a cluster, or start one on this machine with as many workers as are of use."""
+    settings = {
+        "distributed.scheduler.work-stealing": False,
+        "distributed.scheduler.worker-saturation": 1.0,
+        "distributed.worker.daemon": True,
+    }
+    with dask.config.set(settings):
+        if scheduler is not None:
+            with Client(scheduler, timeout=30) as client:
+                yield client
+            return
+        count = min(workers or len(os.sched_getaffinity(0)), n)
+        with (
+            LocalCluster(
+                n_workers=count,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=WORKER_MEMORY,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            ) as local,
+            Client(local) as client,
+        ):
+            yield client
+
+
+def table(batch: Batch, n: int) -> str:
+    """Return what became of the batch, as a few lines of text."""
+    states = Counter(g.state for done in batch.done.values() for g in done.grades)
+    lines = [
+        _("{n} submissions: {done} graded, {unchanged} of them unchanged").format(
+            n=n, done=len(batch.done), unchanged=len(batch.unchanged)
+        )
+    ]
+    if batch.done:
+        shares = [d.points / d.max_points for d in batch.done.values() if d.max_points]
+        seconds = [d.seconds for d in batch.done.values()]
+        if shares:
+            lines.append(
+                _("mean {mean:.0f} % of the points, {full} with all of them").format(
+                    mean=100 * sum(shares) / len(shares), full=sum(s > 1 - 1e-9 for s in shares)
+                )
+            )
+        lines.append(
+            _("longest {seconds:.1f} s; graded cells: {cells}").format(
+                seconds=max(seconds),
+                cells=", ".join(f"{count} {_(state)}" for state, count in states.most_common()),
+            )
+        )
+    lines += [f"  ✗ {student}: {why}" for student, why in sorted(batch.not_graded().items())]
+    return "\n".join(lines)
