@@ -10,11 +10,14 @@ import contextlib
 import itertools
 import logging
 import os
+import signal
 import sys
+import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import dask
@@ -87,6 +90,7 @@ def autograde(
         works = prepare(root, writer, students)
         if scheduler is None:
             sandbox.require(writer.examine.isolation)
+        interrupted = interrupts()
         bar = tqdm(total=len(works), desc=assignment, unit=_("submission"), file=sys.stderr)
         with bar:
             todo = settle(works, writer, store, batch, bar, force)
@@ -98,6 +102,8 @@ def autograde(
                             commit(work, done, writer, store, batch)
                         bar.set_postfix_str(_("{n} not graded").format(n=len(batch.not_graded())))
                         bar.update()
+                        if interrupted():
+                            raise KeyboardInterrupt
     except KeyboardInterrupt:
         print(
             _("\nInterrupted. The same command continues where this one stopped."), file=sys.stderr
@@ -108,6 +114,19 @@ def autograde(
         return COULD_NOT
     print(table(batch, len(works)))
     return SOME_NOT if batch.not_graded() else ALL_GRADED
+
+
+def interrupts() -> Callable[[], bool]:
+    """Return a function that tells whether Ctrl-C was pressed, also where a library swallowed it."""
+    pressed: list[int] = []
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        pressed.append(signum)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, handle)
+    return lambda: bool(pressed)
 
 
 def prepare(root: Path, writer: Writer, students: Sequence[str]) -> list[Work]:
