@@ -22,8 +22,8 @@ demo: $(STAMP)  ## make a small class, grade it with nbgrader, print the scores
 test: $(STAMP)  ## run the tests
 	pytest -n 2 --dist loadfile -m "not redteam" $(PYTEST_ARGS)
 
-redteam: $(STAMP)  ## grade more than fifty hostile submissions (3 minutes)
-	pytest -n 2 -m redteam $(PYTEST_ARGS)
+redteam: $(STAMP)  ## grade more than sixty hostile submissions, kill a batch twenty times (10 minutes)
+	pytest -n 2 --dist loadfile -m redteam $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## check format, style and types
 	ruff format --check .

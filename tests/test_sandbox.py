@@ -6,9 +6,11 @@ import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from autograder.examiner import sandbox
+from autograder import datasets
+from autograder.examiner import provisioner, sandbox, shared
 from autograder.examiner.kernel import Ending, Kernel, Limits, execution_environment, kernel
 from tests.conftest import NO_SANDBOX, ROOT
 
@@ -16,13 +18,17 @@ needs_sandbox = pytest.mark.skipif(bool(NO_SANDBOX), reason=NO_SANDBOX or "there
 LIMITS = Limits(memory_bytes=3_000_000_000, file_bytes=2_000_000, output_bytes=10_000)
 
 
-@pytest.fixture(scope="module")
-def running():
+@pytest.fixture(scope="module", params=["forked", "started"])
+def running(request: pytest.FixtureRequest):
+    """A sandboxed kernel, forked from the zygote and, for machines that forbid it, started by itself."""
     os.environ["A_SECRET_OF_THE_INSTRUCTOR"] = "hunter2"
+    provisioner.ZYGOTE.refuses = request.param == "started"
     try:
         with kernel(LIMITS, execution_environment(), "sandbox") as started:
+            assert provisioner.ZYGOTE.refuses == (request.param == "started")
             yield started
     finally:
+        provisioner.ZYGOTE.refuses = False
         del os.environ["A_SECRET_OF_THE_INSTRUCTOR"]
 
 
@@ -84,6 +90,59 @@ def test_other_processes_are_invisible(running: Kernel) -> None:
     count = tried(running, "import os; print(sum(n.isdigit() for n in os.listdir('/proc')))")
     assert int(count) < 10
     assert "Error" in tried(running, f"import os; os.kill({os.getpid()}, 9)")
+
+
+@needs_sandbox
+def test_there_are_no_privileges_to_be_had(running: Kernel) -> None:
+    status = tried(running, "print(open('/proc/self/status').read())")
+    fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert {int(fields[f"Cap{kind}"], 16) for kind in ("Inh", "Prm", "Eff", "Bnd", "Amb")} == {0}
+    assert fields["NoNewPrivs"] == "1"
+    assert "Error" in tried(running, "import os; os.chroot('/tmp')")
+
+
+@needs_sandbox
+def test_nothing_is_left_open(running: Kernel) -> None:
+    """No file or socket of the examiner or the zygote, only what the kernel opened itself."""
+    kinds = tried(
+        running,
+        "import os\nfor n in os.listdir('/proc/self/fd'):\n"
+        "    try: print(os.readlink('/proc/self/fd/' + n))\n    except OSError: pass",
+    )
+    files = [line for line in kinds.splitlines() if line.startswith("/") and "/dev/" not in line]
+    own = ("/proc/", str(running.directory))
+    assert [line for line in files if not line.startswith(own)] == []
+
+
+@needs_sandbox
+def test_training_images_can_be_read_and_not_written(running: Kernel) -> None:
+    folder = str(shared.directory())
+    assert tried(running, f"import os; print(os.path.isdir({folder!r}))").strip() == "True"
+    assert "Read-only" in tried(running, f"open({folder!r} + '/evil', 'w')")
+
+
+@needs_sandbox
+def test_too_many_processes_end_the_sandbox() -> None:
+    limits = Limits(processes=100)
+    with kernel(limits, execution_environment(), "sandbox") as started:
+        source = "import os\nwhile True:\n    os.fork()"
+        assert started.execute(source, 60).ending in (Ending.DIED, Ending.FINISHED)
+    if os.geteuid() == 0:
+        with kernel(limits, execution_environment(), "sandbox") as started:
+            source = (
+                "import os, time\nfor _ in range(150):\n    if os.fork() == 0: time.sleep(60)\n"
+            )
+            assert started.execute(source + "time.sleep(30)", 60).ending is Ending.DIED
+
+
+@needs_sandbox
+def test_only_training_data_is_shared(tmp_path: Path) -> None:
+    data = datasets.load("digits")
+    path = shared.place(data.train_x)
+    assert path is not None
+    assert np.array_equal(np.load(path), data.train_x)
+    assert shared.place(data.test_x) is None
+    assert shared.place(data.train_x.copy()) is None
 
 
 @needs_sandbox

@@ -88,8 +88,8 @@ class Zygote:
         return line
 
 
-_zygote = Zygote()
-atexit.register(_zygote.close)
+ZYGOTE = Zygote()
+atexit.register(ZYGOTE.close)
 
 
 class SandboxProvisioner(LocalProvisioner):  # type: ignore[misc]
@@ -186,7 +186,7 @@ class SandboxProvisioner(LocalProvisioner):  # type: ignore[misc]
             "environment": {k: v for k, v in launch["env"].items() if k != "JPY_PARENT_PID"},
             "limits": dict(self.limits),
         }
-        return _zygote.fork(
+        return ZYGOTE.fork(
             request, {**self.environment, "PATH": "/usr/bin:/bin", "MPLBACKEND": "Agg"}
         )
 

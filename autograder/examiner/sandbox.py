@@ -118,7 +118,7 @@ def _bubblewrap(directory: Path, visible: Sequence[str] = ()) -> list[str]:
     options = [
         "bwrap",
         "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-net",
-        "--unshare-cgroup-try", "--die-with-parent", "--new-session", "--hostname", "sandbox",
+        "--unshare-cgroup-try", "--cap-drop", "ALL", "--die-with-parent", "--new-session", "--hostname", "sandbox",
         "--unsetenv", "JPY_PARENT_PID",  # the kernel would miss a parent that it cannot see, and exit
         "--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp",
     ]  # fmt: skip
