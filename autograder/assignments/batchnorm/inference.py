@@ -57,9 +57,7 @@ def count_aspects() -> list[Aspect]:
         ),
         Aspect(
             "not trainable",
-            N_(
-                "running mean and variance of every feature of every layer are kept, not trained"
-            ),
+            N_("running mean and variance of every feature of every layer are kept, not trained"),
             1,
             cases,
             observe,

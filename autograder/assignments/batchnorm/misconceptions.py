@@ -402,9 +402,7 @@ def _remembers_last_call() -> tuple[Forward, Backward]:
         return out, None, running
 
     def backward(dout: Array, cache: Any) -> Any:
-        n = len(dout)
-        used = {**last, **{k: last[k][:n] for k in ("x", "centred", "x_hat")}}
-        return sound_backward(dout, used)
+        return sound_backward(dout, last)
 
     return forward, backward
 
