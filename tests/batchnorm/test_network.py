@@ -32,24 +32,26 @@ def test_training_rejects_what_it_can_show(id: str, aspect: str) -> None:
     assert id in [m.id for m in result.named]
 
 
-def test_running_statistics_are_kept_per_layer(solution) -> None:
+@pytest.fixture(scope="module")
+def trained(solution):
+    """A small trained network: images, its hidden layers, its parameters."""
     rng = np.random.default_rng(0)
-    x, y = rng.random((40, 6)), rng.integers(0, 3, 40)
+    x, y = rng.random((60, 6)), rng.integers(0, 3, 60)
     layers = network.BatchNorm(solution.batchnorm_forward, solution.batchnorm_backward)
-    recipe = Recipe(hidden=(5, 4), batch_size=10, epochs=2, dtype="float64")
-    parameters = training.train_mlp(x, y, recipe, layers, classes=3)
+    recipe = Recipe(hidden=(5, 4), batch_size=20, epochs=3, dtype="float64")
+    return x, layers, training.train_mlp(x, y, recipe, layers, classes=3)
+
+
+def test_running_statistics_are_kept_per_layer(trained) -> None:
+    x, layers, parameters = trained
     assert {i: r["mean"].shape for i, r in layers.running.items()} == {0: (5,), 1: (4,)}
     before = {i: r["var"].copy() for i, r in layers.running.items()}
     training.probabilities(parameters, x, layers)
     assert all(np.array_equal(before[i], layers.running[i]["var"]) for i in before)
 
 
-def test_our_own_evaluation_equals_the_students(solution) -> None:
-    rng = np.random.default_rng(1)
-    x, y = rng.random((60, 6)), rng.integers(0, 3, 60)
-    layers = network.BatchNorm(solution.batchnorm_forward, solution.batchnorm_backward)
-    recipe = Recipe(hidden=(5, 4), batch_size=20, epochs=3, dtype="float64")
-    parameters = training.train_mlp(x, y, recipe, layers, classes=3)
+def test_our_own_evaluation_equals_the_students(trained) -> None:
+    x, layers, parameters = trained
     own = network.Evaluation([layers.running[0], layers.running[1]])
     np.testing.assert_allclose(
         training.probabilities(parameters, x, own),
