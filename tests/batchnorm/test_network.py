@@ -17,7 +17,7 @@ from autograder.training import Recipe
     ("id", "aspect"),
     [
         ("B11-never-updated", "accuracy"),
-        ("B14-standard-deviation", "accuracy"),
+        ("B13-old-forgotten", "accuracy"),
         ("B2-biased-running-variance", "replay"),
         ("B3-momentum-swapped", "replay"),
         ("B1-unbiased-normalization", "replay"),
