@@ -1,0 +1,1 @@
+"""Batch normalization: forward, running statistics, gradients, parameter counts, folding, MNIST."""
