@@ -1,0 +1,447 @@
+"""What does an optimizer do? Aspects of every student function that moves a parameter by one step.
+
+All nine optimizers are checked alike: a row of :data:`OPTIMIZERS` says which arguments one has, and the
+aspects call it along fixed gradients and compare the parameter after every step with ``torch.optim``.
+Gradients do not depend on the parameter, so one wrong step does not change what later ones are given.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autograder.assignments.optimizers import oracle
+from autograder.engine.compare import Close, Expectation, Is, Unchanged
+from autograder.engine.declare import Aspect, Case, Functions, Observation
+from autograder.engine.messages import N_
+from autograder.engine.observe import array, attempt, parts
+
+Array = NDArray[Any]
+Rng = np.random.Generator
+Options = Mapping[str, Any]
+
+LR = 0.1
+STEPS = 8
+SIZES = (1.0, 0.3, 2.0, 0.1, 1.5, 0.5, 3.0, 0.2)  # of the gradients, step by step
+CHANGING_LR = (0.1, 0.1, 0.01, 0.05, 0.2, 0.2, 0.02, 0.1)
+WEIGHT_DECAY = 0.3
+SMALL = 1e-4  # gradients of that size show where eps is added
+
+Variant = tuple[str, dict[str, Any]]
+"""What a trajectory is called, and in what it differs: keyword arguments of :func:`case`."""
+
+
+@dataclass(frozen=True)
+class Extra:
+    """An argument of one optimizer that is scored as an aspect of its own."""
+
+    name: str
+    says: str
+    options: tuple[Options, ...]
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """How one student function is checked.
+
+    Attributes
+    ----------
+    name:
+        Of the student function, and of the oracle's entry.
+    settings:
+        Its usual arguments at other values than their defaults; empty if it has none.
+    eps:
+        Whether it divides by a root to which ``eps`` is added.
+    extras:
+        Arguments that are scored one by one.
+    fixed:
+        Arguments that are passed wherever the aspect is not about them.
+    rtol:
+        Relative tolerance of the parameters.
+    """
+
+    name: str
+    settings: Options = field(default_factory=dict)
+    eps: bool = True
+    extras: tuple[Extra, ...] = ()
+    fixed: Options = field(default_factory=dict)
+    rtol: float = 1e-7
+
+
+BETAS = {"betas": (0.8, 0.95)}
+_AMSGRAD = Extra(
+    "amsgrad",
+    N_("amsgrad divides by the root of the largest v so far (of the uncorrected ones)"),
+    ({"amsgrad": True, "betas": (0.9, 0.9)},),
+)
+OPTIMIZERS = {
+    row.name: row
+    for row in (
+        Optimizer("sgd", eps=False),
+        Optimizer(
+            "momentum",
+            {"momentum": 0.7},
+            eps=False,
+            extras=(
+                Extra(
+                    "dampening",
+                    N_("new gradients are multiplied by 1 - dampening, except in the first step"),
+                    ({"dampening": 0.3},),
+                ),
+            ),
+        ),
+        Optimizer("nesterov", {"momentum": 0.7}, eps=False),
+        Optimizer(
+            "adagrad",
+            extras=(
+                Extra(
+                    "lr_decay",
+                    N_("the learning rate of step t is lr / (1 + (t - 1) * lr_decay)"),
+                    ({"lr_decay": 0.5},),
+                ),
+            ),
+        ),
+        Optimizer(
+            "rmsprop",
+            {"alpha": 0.8},
+            extras=(
+                Extra(
+                    "momentum",
+                    N_(
+                        "with momentum, buf = momentum * buf + g / (root + eps), times lr in the end"
+                    ),
+                    ({"momentum": 0.8, "alpha": 0.9},),
+                ),
+                Extra(
+                    "centered",
+                    N_("centered subtracts the square of the average gradient under the root"),
+                    ({"centered": True, "alpha": 0.9},),
+                ),
+            ),
+        ),
+        Optimizer("adam", BETAS, extras=(_AMSGRAD,)),
+        Optimizer("adamax", BETAS),
+        Optimizer(
+            "nadam",
+            BETAS,
+            extras=(
+                Extra(
+                    "momentum_decay",
+                    N_("mu grows from step to step as momentum_decay says"),
+                    ({"momentum_decay": 0.5},),
+                ),
+            ),
+            rtol=1e-6,  # PyTorch keeps the product of the mu in float32
+        ),
+        Optimizer("adamw", BETAS, fixed={"weight_decay": 0.0}),
+    )
+}
+
+
+def step(
+    f: Functions, param: Array, grad: Array, state: Any, lr: float, options: Options
+) -> tuple[Array, Any]:
+    """Call the student's function on copies and return the new parameter and state."""
+    result = f[0](param.copy(), grad.copy(), copy.deepcopy(state), lr, **options)
+    new, state = parts(result, "param", "state")
+    return array(new, "param"), state
+
+
+def play(f: Functions, c: Case) -> list[Array]:
+    """Return the parameter after each step of a case."""
+    param, state, out = c.param, {}, []
+    for grad, lr in zip(c.grads, c.rates, strict=True):
+        param, state = step(f, param, np.asarray(grad), state, lr, c.options)
+        out.append(param.copy())
+    return out
+
+
+def values(rng: Rng, shape: tuple[int, ...]) -> Array:
+    """Draw values between 0.5 and 2 in size, of either sign."""
+    return np.asarray(rng.uniform(0.5, 2.0, shape) * rng.choice([-1.0, 1.0], shape))
+
+
+def case(
+    rng: Rng,
+    optimizer: Optimizer,
+    label: str,
+    shape: tuple[int, ...] = (2,),
+    steps: int = STEPS,
+    options: Options | None = None,
+    rates: Sequence[float] | None = None,
+    scale: float = 1.0,
+) -> Case:
+    """Draw a parameter and gradients, and have PyTorch take the steps."""
+    options = optimizer.fixed if options is None else options
+    rates = [LR] * steps if rates is None else rates[:steps]
+    param = values(rng, shape)
+    sizes = [scale * SIZES[t % len(SIZES)] for t in range(steps)]
+    grads = np.stack([size * values(rng, shape) for size in sizes])
+    expected = oracle.trajectory(optimizer.name, param, grads, rates, options)
+    given = {
+        "param": param,
+        "grads": grads,
+        "rates": rates,
+        "options": options,
+        "expected": expected,
+        "rtol": optimizer.rtol,
+    }
+    before = [param, *expected]
+    beside = {
+        after(t, steps): {"param before it": before[t], "gradient": grads[t], "lr": rates[t]}
+        for t in range(steps)
+        if param.size <= 6
+    }
+    return Case(label, given, (), beside)
+
+
+def after(t: int, steps: int) -> str:
+    """Return what the parameter after step ``t`` (from 0) is called."""
+    return "param after the step" if steps == 1 else f"param after step {t + 1} of {steps}"
+
+
+def described(options: Options) -> str:
+    """Return arguments as a student would write them."""
+    return ", ".join(f"{name} = {value}" for name, value in options.items())
+
+
+def observe_steps(f: Functions, c: Case) -> Observation:
+    return {after(t, len(c.rates)): param for t, param in enumerate(play(f, c))}
+
+
+def expect_steps(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+    steps = len(c.rates)
+    return {after(t, steps): Close(p, c.rtol, 1e-10) for t, p in enumerate(c.expected)}
+
+
+def observe_inputs(f: Functions, c: Case) -> Observation:
+    _param, state = step(f, c.param, c.grads[0], {}, c.rates[0], c.options)
+    param, grad, kept = c.param.copy(), c.grads[1].copy(), copy.deepcopy(state)
+    f[0](param, grad, state, c.rates[1], **c.options)
+    return {
+        "param after the call": param,
+        "grad after the call": grad,
+        "the state that was passed in is as before": same_state(state, kept),
+    }
+
+
+def expect_inputs(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+    return {
+        "param after the call": Unchanged(c.param),
+        "grad after the call": Unchanged(c.grads[1]),
+        "the state that was passed in is as before": Is(True),
+    }
+
+
+def same_state(one: Any, other: Any) -> bool:
+    """Tell whether two states hold the same numbers; of unknown objects only the type is compared."""
+    if isinstance(one, np.ndarray | np.generic | int | float):
+        return np.shape(one) == np.shape(other) and np.array_equal(one, other, equal_nan=True)
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same_state(one[k], other[k]) for k in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same_state, one, other))
+    return True
+
+
+def observe_state(f: Functions, c: Case) -> Observation:
+    cases = [c, Case(c.label, c.given["other"])]
+    alone = [play(f, k) for k in cases]
+    params, states = [k.param for k in cases], [{}, {}]
+    together: list[list[Array]] = [[], []]
+    for t, lr in enumerate(c.rates):
+        for i, k in enumerate(cases):
+            params[i], states[i] = step(f, params[i], k.grads[t], states[i], lr, c.options)
+            together[i].append(params[i].copy())
+    again = [play(f, k) for k in cases]
+    return {
+        "two parameters stepped in turn move as each does alone": alike(together, alone),
+        "the same steps from an empty state give the same again": alike(again, alone),
+    }
+
+
+def alike(one: Sequence[Sequence[Array]], other: Sequence[Sequence[Array]]) -> bool:
+    """Tell whether two parameters moved alike in two runs."""
+    pairs = [p for a, b in zip(one, other, strict=True) for p in zip(a, b, strict=True)]
+    return all(
+        a.shape == b.shape and np.allclose(a, b, rtol=1e-9, equal_nan=True) for a, b in pairs
+    )
+
+
+def expect_state(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+    return {what: Is(True) for what in seen}
+
+
+def observe_dtype(f: Functions, c: Case) -> Observation:
+    return {f"dtype of {after(t, 3)}": str(p.dtype) for t, p in enumerate(play(f, c))}
+
+
+def expect_dtype(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+    return {what: Is("float32") for what in seen}
+
+
+def observe_integers(f: Functions, c: Case) -> Observation:
+    def call(param: Array) -> Array:
+        return step(f, param, c.grads[0], {}, c.rates[0], c.options)[0]
+
+    call(c.param.astype(np.float64))  # a function that raises whatever it is given refuses nothing
+    if attempt(lambda: call(c.param)):
+        return {"param after the step": None, "refused": True}
+    return {"param after the step": call(c.param), "refused": False}
+
+
+def expect_integers(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+    return {} if seen["refused"] else {"param after the step": Close(c.expected[0], c.rtol)}
+
+
+def observe_shape(f: Functions, c: Case) -> Observation:
+    return {f"shape of {after(t, 2)}": str(p.shape) for t, p in enumerate(play(f, c))}
+
+
+def expect_shape(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+    return {what: Is(str(c.param.shape)) for what in seen}
+
+
+def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
+    """Return what the student function ``name`` is scored for.
+
+    ``extras=False`` leaves out the arguments that have aspects of their own.
+    """
+    o = OPTIMIZERS[name]
+
+    def trajectories(*variants: Variant) -> Callable[[Rng, bool], Sequence[Case]]:
+        """Return ``cases``: each variant for two numbers, and when hidden for other shapes."""
+
+        def cases(rng: Rng, hidden: bool) -> Sequence[Case]:
+            shapes: list[tuple[int, ...]] = [(2,)]
+            if hidden:
+                shapes += [(3, 2), (int(rng.integers(1, 4)), 2, 3)]
+            out = []
+            for shape in shapes:
+                for label, how in variants:
+                    where = label if shape == (2,) else f"{label}, shape {shape}"
+                    out.append(case(rng, o, where, shape, **how))
+            return out
+
+        return cases
+
+    def passing(options: Options) -> Variant:
+        return described(options), {"options": {**o.fixed, **options}}
+
+    def scored(name: str, says: str, weight: float, *variants: Variant) -> Aspect:
+        return Aspect(name, says, weight, trajectories(*variants), observe_steps, expect_steps)
+
+    def state_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
+        out = []
+        for shape in [(2,), (2, 3)] + ([(4, 1, 2)] if hidden else []):
+            label = f"two parameters of shape {shape}, 5 steps each"
+            c, other = (case(rng, o, label, shape, 5) for _ in range(2))
+            out.append(Case(c.label, {**c.given, "other": other.given}))
+        return out
+
+    def input_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
+        options = {**o.fixed, "weight_decay": WEIGHT_DECAY}
+        label = f"the second step, weight_decay = {WEIGHT_DECAY}"
+        shapes = [(2,), (2, 3)] + ([(3, 1, 2)] if hidden else [])
+        return [case(rng, o, label, shape, 2, options) for shape in shapes]
+
+    def dtype_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
+        c = case(rng, o, "param and grad are float32, 3 steps", (2, 3), 3)
+        single = {name: c.given[name].astype(np.float32) for name in ("param", "grads")}
+        return [Case(c.label, {**c.given, **single})]
+
+    def integer_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
+        param = np.array([3, -2]) if not hidden else rng.integers(-9, 9, (2, 2))
+        c = case(rng, o, "param holds integers, one step", param.shape, 1)
+        expected = oracle.trajectory(o.name, param, c.grads, c.rates, c.options)
+        return [Case(c.label, {**c.given, "param": param, "expected": expected}, ("param",))]
+
+    def shape_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
+        shapes: list[tuple[int, ...]] = [(1,), (2, 3), (2, 3, 4)]
+        if hidden:
+            shapes += [tuple(int(n) for n in rng.integers(1, 5, 4))]
+        return [case(rng, o, f"param of shape {shape}, 2 steps", shape, 2) for shape in shapes]
+
+    decays = [passing({"weight_decay": WEIGHT_DECAY})]
+    if o.fixed:
+        decays.append(("weight_decay at its default", {"options": {}}))
+    rates = ", ".join(f"{lr:g}" for lr in CHANGING_LR)
+    aspects = [
+        scored(
+            "first step",
+            N_("the first step, from an empty state, is PyTorch's"),
+            2,
+            ("the first step", {"steps": 1}),
+            ("the first step, smaller gradients", {"steps": 1, "scale": 0.1}),
+        ),
+        scored(
+            "later steps",
+            N_("the steps after it are PyTorch's, with gradients that change"),
+            3,
+            ("gradients change from step to step", {}),
+        ),
+        scored(
+            "changing lr",
+            N_("each step uses the learning rate that it is given"),
+            1,
+            (f"lr = {rates} in turn", {"rates": CHANGING_LR}),
+        ),
+    ]
+    if o.settings:
+        says = N_("the arguments are used, at other values than their defaults too")
+        aspects.append(scored("settings", says, 1, passing(o.settings)))
+    if o.eps:
+        small = (f"gradients near {SMALL:g}", {"scale": SMALL})
+        says = N_("eps is added where PyTorch adds it")
+        aspects.append(scored("eps", says, 1, passing({"eps": 0.1}), small))
+    says = (
+        N_("weight decay shrinks the parameter itself by lr * weight_decay, before the step")
+        if name == "adamw"
+        else N_("weight decay adds weight_decay * param to the gradient, before all else")
+    )
+    aspects.append(scored("weight decay", says, 1, *decays))
+    if extras:
+        aspects += [scored(e.name, e.says, 1, *map(passing, e.options)) for e in o.extras]
+    return (
+        *aspects,
+        Aspect(
+            "state",
+            N_("everything is kept in the state: parameters do not disturb each other"),
+            1,
+            state_cases,
+            observe_state,
+            expect_state,
+        ),
+        Aspect(
+            "inputs kept",
+            N_("param, grad and the state that is passed in are not modified"),
+            1,
+            input_cases,
+            observe_inputs,
+            expect_inputs,
+        ),
+        Aspect("dtype", N_("float32 stays float32"), 1, dtype_cases, observe_dtype, expect_dtype),
+        Aspect(
+            "integers",
+            N_("integer parameters are refused, or become floats: never truncated"),
+            1,
+            integer_cases,
+            observe_integers,
+            expect_integers,
+        ),
+        Aspect(
+            "any shape",
+            N_("arrays of every shape work"),
+            1,
+            shape_cases,
+            observe_shape,
+            expect_shape,
+        ),
+    )
