@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+
 import numpy as np
 
 from autograder.assignments.optimizers import oracle
@@ -99,7 +100,9 @@ def clip_aspects(name: str, argument: str) -> tuple[Aspect, ...]:
         return out
 
     def below_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
-        groups = [[(2,)], [(2,), (2, 2)]] + ([[(3, 3), (2,), (1,)]] if hidden else [])
+        groups: list[list[tuple[int, ...]]] = [[(2,)], [(2,), (2, 2)]]
+        if hidden:
+            groups.append([(3, 3), (2,), (1,)])
         return [
             case([values(rng, shape) for shape in group], 20.0, "gradients below it")
             for group in groups

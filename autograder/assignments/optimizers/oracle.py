@@ -48,10 +48,12 @@ def optimizer(
 def trajectory(
     name: str, start: Array, grads: Array, rates: Sequence[float], options: Mapping[str, Any]
 ) -> list[Array]:
-    """Return the parameter after each step of the optimizer ``name``.
+    """Return the parameter after each step.
 
     Parameters
     ----------
+    name:
+        The student function whose place PyTorch's optimizer takes.
     start:
         Parameter before the first step, any shape; integers are taken as floats.
     grads:

@@ -71,9 +71,9 @@ def rule(
     def step(
         param: Array, grad: Array, state: dict[str, Any], lr: float = 0.01, **options: Any
     ) -> tuple[Array, dict[str, Any]]:
-        c = SimpleNamespace(**{**defaults, **options}, lr=lr, param=param)
         s = SimpleNamespace(**{"t": start, **state})
         s.t = count(s.t)
+        c = SimpleNamespace(**{**defaults, **options}, lr=lr, param=param, t=s.t)
         shrunk, g = decay(param, grad, c)
         with np.errstate(all="ignore"):
             new = finish(shrunk - family(g, s, c), c)

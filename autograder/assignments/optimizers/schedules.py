@@ -14,7 +14,14 @@ from typing import Any
 import numpy as np
 
 from autograder.assignments.optimizers import oracle
-from autograder.assignments.optimizers.steps import Array, Options, Rng, described, same_state
+from autograder.assignments.optimizers.steps import (
+    NO_STATE,
+    Array,
+    Options,
+    Rng,
+    described,
+    same_state,
+)
 from autograder.engine.compare import Close, Expectation, Is, Raises
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_, _
@@ -294,7 +301,7 @@ def plateau_aspects() -> tuple[Aspect, ...]:
         return number(new), state
 
     def play(f: Functions, c: Case) -> Array:
-        lr, state, rates = c.lr, {}, []
+        lr, state, rates = c.lr, NO_STATE, []
         for loss in c.losses:
             lr, state = step(f, lr, float(loss), state, c.options)
             rates.append(lr)
@@ -329,10 +336,12 @@ def plateau_aspects() -> tuple[Aspect, ...]:
         k = scale(rng, hidden)
         rises = [1.0, 1.2, 1.1, 0.9, 1.3, 1.2, 1.1, 1.0]
         again = [1.0, 1.2, 0.8, 1.2, 0.7, 1.2, 0.6, 1.2, 0.5]
+        above = [1.0, 0.5, 0.7, 0.8, 0.7, 0.6]
         where = "the loss goes up and down"
         return [
             case([k * v for v in rises], where, patience=2),
             case([k * v for v in again], where, patience=1),
+            case([k * v for v in above], "the loss stays above its best", patience=1),
         ]
 
     def thresholds(rng: Rng, hidden: bool) -> Sequence[Case]:
@@ -342,6 +351,7 @@ def plateau_aspects() -> tuple[Aspect, ...]:
             case(slowly, "the loss falls by 2 % in each epoch", patience=1, threshold=0.1),
             case(slowly, "the loss falls by 2 % in each epoch", patience=1, threshold=0.03),
             case([v / 1000 for v in slowly], "a small loss falls", patience=1, threshold=0.01),
+            case([k * (1 - 1e-5 * i) for i in range(8)], "the loss hardly falls", patience=1),
         ]
 
     def observe_state(f: Functions, c: Case) -> Observation:

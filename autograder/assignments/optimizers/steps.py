@@ -30,7 +30,10 @@ STEPS = 8
 SIZES = (1.0, 0.3, 2.0, 0.1, 1.5, 0.5, 3.0, 0.2)  # of the gradients, step by step
 CHANGING_LR = (0.1, 0.1, 0.01, 0.05, 0.2, 0.2, 0.02, 0.1)
 WEIGHT_DECAY = 0.3
+EPS = 1.0  # large enough that its place matters
 SMALL = 1e-4  # gradients of that size show where eps is added
+
+NO_STATE: Any = {}  # copied before it is passed on, as every state is
 
 Variant = tuple[str, dict[str, Any]]
 """What a trajectory is called, and in what it differs: keyword arguments of :func:`case`."""
@@ -42,7 +45,8 @@ class Extra:
 
     name: str
     says: str
-    options: tuple[Options, ...]
+    options: Options
+    rates: Sequence[float] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ BETAS = {"betas": (0.8, 0.95)}
 _AMSGRAD = Extra(
     "amsgrad",
     N_("amsgrad divides by the root of the largest v so far (of the uncorrected ones)"),
-    ({"amsgrad": True, "betas": (0.9, 0.9)},),
+    {"amsgrad": True, "betas": (0.9, 0.9)},
 )
 OPTIMIZERS = {
     row.name: row
@@ -91,7 +95,7 @@ OPTIMIZERS = {
                 Extra(
                     "dampening",
                     N_("new gradients are multiplied by 1 - dampening, except in the first step"),
-                    ({"dampening": 0.3},),
+                    {"dampening": 0.3},
                 ),
             ),
         ),
@@ -102,7 +106,7 @@ OPTIMIZERS = {
                 Extra(
                     "lr_decay",
                     N_("the learning rate of step t is lr / (1 + (t - 1) * lr_decay)"),
-                    ({"lr_decay": 0.5},),
+                    {"lr_decay": 0.5},
                 ),
             ),
         ),
@@ -115,12 +119,13 @@ OPTIMIZERS = {
                     N_(
                         "with momentum, buf = momentum * buf + g / (root + eps), times lr in the end"
                     ),
-                    ({"momentum": 0.8, "alpha": 0.9},),
+                    {"momentum": 0.8, "alpha": 0.9},
+                    CHANGING_LR,  # a learning rate inside the buffer shows only then
                 ),
                 Extra(
                     "centered",
                     N_("centered subtracts the square of the average gradient under the root"),
-                    ({"centered": True, "alpha": 0.9},),
+                    {"centered": True, "alpha": 0.9},
                 ),
             ),
         ),
@@ -133,7 +138,7 @@ OPTIMIZERS = {
                 Extra(
                     "momentum_decay",
                     N_("mu grows from step to step as momentum_decay says"),
-                    ({"momentum_decay": 0.5},),
+                    {"momentum_decay": 0.5},
                 ),
             ),
             rtol=1e-6,  # PyTorch keeps the product of the mu in float32
@@ -154,7 +159,7 @@ def step(
 
 def play(f: Functions, c: Case) -> list[Array]:
     """Return the parameter after each step of a case."""
-    param, state, out = c.param, {}, []
+    param, state, out = c.param, NO_STATE, []
     for grad, lr in zip(c.grads, c.rates, strict=True):
         param, state = step(f, param, np.asarray(grad), state, lr, c.options)
         out.append(param.copy())
@@ -254,7 +259,7 @@ def same_state(one: Any, other: Any) -> bool:
 def observe_state(f: Functions, c: Case) -> Observation:
     cases = [c, Case(c.label, c.given["other"])]
     alone = [play(f, k) for k in cases]
-    params, states = [k.param for k in cases], [{}, {}]
+    params, states = [k.param for k in cases], [NO_STATE, NO_STATE]
     together: list[list[Array]] = [[], []]
     for t, lr in enumerate(c.rates):
         for i, k in enumerate(cases):
@@ -291,14 +296,16 @@ def observe_integers(f: Functions, c: Case) -> Observation:
     def call(param: Array) -> Array:
         return step(f, param, c.grads[0], {}, c.rates[0], c.options)[0]
 
-    call(c.param.astype(np.float64))  # a function that raises whatever it is given refuses nothing
-    if attempt(lambda: call(c.param)):
-        return {"param after the step": None, "refused": True}
-    return {"param after the step": call(c.param), "refused": False}
+    floats = call(c.param.astype(np.float64))  # raises if the function does so whatever it is given
+    refused = attempt(lambda: call(c.param)) is not None
+    after = None if refused else call(c.param)
+    return {"param after the step": after, "for floats": floats, "refused": refused}
 
 
 def expect_integers(c: Case, seen: Observation) -> Mapping[str, Expectation]:
-    return {} if seen["refused"] else {"param after the step": Close(c.expected[0], c.rtol)}
+    if seen["refused"]:
+        return {}
+    return {"param after the step": Close(seen["for floats"], c.rtol)}
 
 
 def observe_shape(f: Functions, c: Case) -> Observation:
@@ -332,24 +339,25 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
 
         return cases
 
-    def passing(options: Options) -> Variant:
-        return described(options), {"options": {**o.fixed, **options}}
+    def passing(options: Options, rates: Sequence[float] | None = None) -> Variant:
+        label = described(options) + (", lr changes from step to step" if rates else "")
+        return label, {"options": {**o.fixed, **options}, "rates": rates}
 
     def scored(name: str, says: str, weight: float, *variants: Variant) -> Aspect:
         return Aspect(name, says, weight, trajectories(*variants), observe_steps, expect_steps)
 
     def state_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         out = []
-        for shape in [(2,), (2, 3)] + ([(4, 1, 2)] if hidden else []):
-            label = f"two parameters of shape {shape}, 5 steps each"
-            c, other = (case(rng, o, label, shape, 5) for _ in range(2))
+        for shape in [(2,)] + ([(4, 1, 2)] if hidden else []):
+            label = f"two parameters of shape {shape}, 4 steps each"
+            c, other = (case(rng, o, label, shape, 4) for _ in range(2))
             out.append(Case(c.label, {**c.given, "other": other.given}))
         return out
 
     def input_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         options = {**o.fixed, "weight_decay": WEIGHT_DECAY}
         label = f"the second step, weight_decay = {WEIGHT_DECAY}"
-        shapes = [(2,), (2, 3)] + ([(3, 1, 2)] if hidden else [])
+        shapes = [(2, 3)] + ([(3, 1, 2)] if hidden else [])
         return [case(rng, o, label, shape, 2, options) for shape in shapes]
 
     def dtype_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
@@ -359,12 +367,12 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
 
     def integer_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         param = np.array([3, -2]) if not hidden else rng.integers(-9, 9, (2, 2))
-        c = case(rng, o, "param holds integers, one step", param.shape, 1)
-        expected = oracle.trajectory(o.name, param, c.grads, c.rates, c.options)
-        return [Case(c.label, {**c.given, "param": param, "expected": expected}, ("param",))]
+        label = "param holds integers, one step, lr = 0.07"  # 0.1 is a step of 1 for RMSProp
+        c = case(rng, o, label, param.shape, 1, rates=[0.07])
+        return [Case(c.label, {**c.given, "param": param}, ("param",))]
 
     def shape_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
-        shapes: list[tuple[int, ...]] = [(1,), (2, 3), (2, 3, 4)]
+        shapes: list[tuple[int, ...]] = [(1,), (2, 3, 4)]
         if hidden:
             shapes += [tuple(int(n) for n in rng.integers(1, 5, 4))]
         return [case(rng, o, f"param of shape {shape}, 2 steps", shape, 2) for shape in shapes]
@@ -400,7 +408,7 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
     if o.eps:
         small = (f"gradients near {SMALL:g}", {"scale": SMALL})
         says = N_("eps is added where PyTorch adds it")
-        aspects.append(scored("eps", says, 1, passing({"eps": 0.1}), small))
+        aspects.append(scored("eps", says, 1, passing({"eps": EPS}), small))
     says = (
         N_("weight decay shrinks the parameter itself by lr * weight_decay, before the step")
         if name == "adamw"
@@ -408,7 +416,7 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
     )
     aspects.append(scored("weight decay", says, 1, *decays))
     if extras:
-        aspects += [scored(e.name, e.says, 1, *map(passing, e.options)) for e in o.extras]
+        aspects += [scored(e.name, e.says, 1, passing(e.options, e.rates)) for e in o.extras]
     return (
         *aspects,
         Aspect(

@@ -6,12 +6,13 @@ were seen in student code, public courses or lecture texts; those with an A are 
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from autograder.assignments.optimizers import rules
-from autograder.assignments.optimizers.rules import DEFAULTS, Step, average, rule, sound
+from autograder.assignments.optimizers.rules import DEFAULTS, Step, average, sound
 from autograder.engine.messages import N_
 
 Entry = tuple[str, str, Step]
@@ -46,9 +47,12 @@ def shared(name: str) -> list[Entry]:
     ]  # fmt: skip
     if name != "sgd":
         entries += [
-            ("O14-state-forgotten", N_("every step starts from an empty state: nothing is remembered from the steps before. Read the old values from `state` and return the new ones in a dict."), rules.forgets(sound(name))),
             ("O23-state-shared", N_("the state is kept outside of the dict (a global variable, a default argument?), so several parameters of a network overwrite each other's. Keep everything in the dict that you return."), rules.shares_state(sound(name))),
             ("O24-changes-state", N_("the state that was passed in is modified: the dict, or in place an array in it (state['m'] *= ...). Build a new dict with new arrays and return it."), rules.changes_state(sound(name))),
+        ]  # fmt: skip
+    if name not in ("sgd", "momentum"):  # momentum without a memory is O2-buffer-not-used
+        entries += [
+            ("O14-state-forgotten", N_("every step starts from an empty state: nothing is remembered from the steps before. Read the old values from `state` and return the new ones in a dict."), rules.forgets(sound(name))),
         ]  # fmt: skip
     if name != "adamw":
         entries += [
@@ -82,20 +86,19 @@ IGNORED = {
 # -- SGD, momentum, Nesterov -------------------------------------------------------------------
 
 
-def _momentum(name: str = "momentum", **changes: Any) -> Step:
-    make = rules.momentum if name == "momentum" else rules.nesterov
-    return sound(name, family=make(**changes))
+def _momentum(**changes: Any) -> Step:
+    return sound("momentum", family=rules.momentum(**changes))
 
 
 def _nesterov(**changes: Any) -> Step:
-    return _momentum("nesterov", **changes)
+    return sound("nesterov", family=rules.nesterov(**changes))
 
 
-AVERAGE = {
+AVERAGE: dict[str, Any] = {
     "first": lambda g, c: (1 - c.momentum) * g,
     "later": lambda buf, g, c: average(buf, g, c.momentum),
 }
-LR_INSIDE = {
+LR_INSIDE: dict[str, Any] = {
     "first": lambda g, c: c.lr * g,
     "later": lambda buf, g, c: c.momentum * buf + (1 - getattr(c, "dampening", 0)) * c.lr * g,
 }
@@ -104,7 +107,7 @@ EMA = N_(
 )
 
 MOMENTUM: list[Entry] = [
-    ("O2-buffer-not-used", N_("the parameter moves by the gradient alone, so this is plain SGD. Move it by lr * buf."), _momentum(move=lambda g, buf, old, c: c.lr * g)),
+    ("O2-buffer-not-used", N_("the parameter moves by the gradient alone, so this is plain SGD: the buffer is not used, or not kept in the state that you return. Move by lr * buf, with buf = momentum * buf + g."), _momentum(move=lambda g, buf, old, c: c.lr * g)),
     ("O3-moving-average", EMA, _momentum(**AVERAGE)),
     ("O4-lr-in-the-buffer", N_("the learning rate is inside the velocity (v = momentum * v - lr * g, the form of Keras and many lectures). PyTorch keeps it out of the buffer, param - lr * buf: the two part when lr changes."), _momentum(**LR_INSIDE, move=lambda g, buf, old, c: buf)),
     ("O5-minus-twice", N_("the velocity has its minus already (v = momentum * v - lr * g) and is subtracted again, so the parameter climbs. PyTorch's buffer is momentum * buf + g, and the step is param - lr * buf."), _momentum(**LR_INSIDE, move=lambda g, buf, old, c: -buf)),
@@ -113,10 +116,9 @@ MOMENTUM: list[Entry] = [
 ]  # fmt: skip
 
 NESTEROV: list[Entry] = [
-    ("O8-no-look-ahead", N_("this is plain momentum: the parameter moves by lr * buf. Nesterov moves it by lr * (g + momentum * buf)."), _nesterov(move=lambda g, buf, old, c: c.lr * buf)),
+    ("O8-no-look-ahead", N_("this is plain momentum: the parameter moves by lr * buf (looking ahead with the buffer from before the step comes to the same). Update buf first, then move by lr * (g + momentum * buf)."), _nesterov(move=lambda g, buf, old, c: c.lr * buf)),
     ("O7-without-the-look-ahead", N_("this is the form of Sutskever's paper, v = momentum * v - lr * g and param + v, whose gradient is taken elsewhere, ahead of param. In PyTorch param is the point ahead: move it by lr * (g + momentum * buf)."), _nesterov(**LR_INSIDE, move=lambda g, buf, old, c: buf)),
     ("O4-lr-in-the-buffer", N_("the learning rate is inside the velocity, as in Keras. PyTorch keeps it out of the buffer, param - lr * (g + momentum * buf): the two part when lr changes."), _nesterov(**LR_INSIDE, move=lambda g, buf, old, c: c.lr * g + c.momentum * buf)),
-    ("O8-old-buffer", N_("the look-ahead uses the buffer from before this step. Update it first: buf = momentum * buf + g, then move by lr * (g + momentum * buf)."), _nesterov(move=lambda g, buf, old, c: c.lr * (g + (0 if old is None else c.momentum * old)))),
     ("O8-buffer-twice", N_("the step is (1 + momentum) * buf. It should be g + momentum * buf: the look-ahead adds the new gradient, not the whole buffer, once more."), _nesterov(move=lambda g, buf, old, c: c.lr * (1 + c.momentum) * buf)),
     ("O8-momentum-squared", N_("momentum is applied twice in the look-ahead: g + momentum**2 * buf. It should be g + momentum * buf, with the new buffer."), _nesterov(move=lambda g, buf, old, c: c.lr * (g + c.momentum**2 * buf))),
     ("O3-moving-average", EMA, _nesterov(**AVERAGE)),
@@ -163,7 +165,7 @@ ADAGRAD: list[Entry] = [
 RMSPROP: list[Entry] = [
     ("O28-starts-at-the-first-square", N_("the average starts at the first g**2. PyTorch starts from zero: v = (1 - alpha) * g**2 in the first step, a tenth in size under the root at alpha = 0.99."), _rmsprop(add=lambda v, g, c: g * g if v is None else average(v, g * g, c.alpha))),
     ("O28-adds-like-adagrad", N_("squares are added up without forgetting (that is AdaGrad). RMSProp averages: alpha * v + (1 - alpha) * g**2."), _rmsprop(add=lambda v, g, c: (0 if v is None else v) + g * g)),
-    ("O28-corrects-bias", N_("v is divided by 1 - alpha**t, as in Adam. RMSProp uses the average as it is."), sound("rmsprop", family=rules.adam(first=lambda m, g, b: g, correct=lambda b1, b2, t: (1, 1 - b2**t)), decay=lambda p, g, c: (setattr(c, "betas", (0, c.alpha)) or p, g + c.weight_decay * p))),
+    ("O28-corrects-bias", N_("v is divided by 1 - alpha**t, as in Adam. RMSProp uses the average as it is."), _rmsprop(root=lambda v, c: np.sqrt(v / (1 - c.alpha**c.t)) + c.eps)),
     ("O18-weights-swapped", N_("alpha and 1 - alpha are exchanged. alpha is what is kept of the old average: alpha * v + (1 - alpha) * g**2."), _rmsprop(add=lambda v, g, c: average(v, g * g, 1 - c.alpha))),
     ("O21-not-squared", N_("v averages absolute values of the gradient. Average squares: (1 - alpha) * g * g."), _rmsprop(add=lambda v, g, c: average(v, np.abs(g), c.alpha))),
     ("O21-summed", SUMMED, _rmsprop(add=lambda v, g, c: average(v, np.sum(g * g), c.alpha))),
@@ -218,6 +220,10 @@ def _betas_swapped(step: Step) -> Step:
     return wrong
 
 
+def _keep_corrected(s: SimpleNamespace, m: Any, v: Any, c1: float, c2: float) -> None:
+    s.m, s.v = m / c1, v / c2
+
+
 def counted(name: str) -> list[Entry]:
     """Return the mistakes of every optimizer that needs the number of the step and two betas."""
     return [
@@ -243,7 +249,7 @@ def adams(name: str) -> list[Entry]:
         ("O21-square-of-the-sum", N_("v averages the square of the summed gradient, one number for the whole array. Square element by element: g * g."), changed(second=lambda v, g, b: average(v, g * 0 + np.sum(g) ** 2, b))),
         ("O21-no-root", N_("the step is divided by v_hat itself. Divide by its root, sqrt(v_hat) + eps."), changed(move=lambda m, v, c1, c2, c: c.lr * (m / c1) / (v / c2 + c.eps))),
         ("O21-gradient-instead-of-m", N_("the step uses the gradient where m_hat belongs, so the average m has no effect (that is RMSProp with correction)."), changed(first=lambda m, g, b: g, correct=lambda b1, b2, t: (1, 1 - b2**t))),
-        ("O22-corrected-values-kept", N_("the corrected m_hat and v_hat are stored in the state, so the next step corrects them again. Store m and v themselves."), changed(keep=lambda s, m, v, c1, c2: vars(s).update(m=m / c1, v=v / c2))),
+        ("O22-corrected-values-kept", N_("the corrected m_hat and v_hat are stored in the state, so the next step corrects them again. Store m and v themselves."), changed(keep=_keep_corrected)),
         *counted(name),
     ]  # fmt: skip
 
