@@ -22,9 +22,9 @@ from autograder.engine.messages import N_
 
 REPLAY_STEPS = 20
 REPLAY = training.Recipe(hidden=(32, 16), batch_size=32, dtype="float64")
-MNIST = training.Recipe(hidden=(64,), batch_size=100, epochs=4)
-DIGITS = training.Recipe(hidden=(64,), batch_size=50, epochs=15)
-LR = {"momentum": 0.02, "rmsprop": 1e-3, "adam": 1e-3}
+MNIST = training.Recipe(hidden=(128, 64), batch_size=100, epochs=5)
+DIGITS = training.Recipe(hidden=(64, 32), batch_size=50, epochs=15)
+LR = {"momentum": 0.05, "rmsprop": 1e-3, "adam": 1e-3}
 """Per trained optimizer the learning rate at which it does well; they differ by its form."""
 
 
