@@ -41,11 +41,12 @@ def observe_inputs(f: Functions, c: Case) -> Observation:
     grads = [g.copy() for g in c.grads]
     given = list(grads)
     f[0](given, c.limit)
-    same = len(given) == len(grads) and all(map(np.array_equal, given, grads))
-    return {
-        "the arrays that were passed in are as before": all(map(np.array_equal, grads, c.grads)),
-        "the list that was passed in holds the same arrays": same,
-    }
+    arrays = [
+        *grads,
+        *given,
+    ]  # across the process boundary a changed array is a new one in the list
+    same = len(given) == len(grads) and all(map(np.array_equal, arrays, [*c.grads, *c.grads]))
+    return {"the list that was passed in, and its arrays, are as before": same}
 
 
 def expect_inputs(c: Case, seen: Observation) -> Mapping[str, Expectation]:

@@ -14,13 +14,10 @@ Grads = Sequence[Array]
 Clip = Callable[[Grads, float], Any]
 
 OVERWRITES = N_(
-    "the arrays that were passed in are modified (clipping in place, g *= ...?). Return new arrays in a new list."
+    "the list that was passed in or its arrays are modified (g *= ..., grads[i] = ...?). Return new arrays in a new list."
 )
 FLOAT64 = N_(
     "float32 gradients come back as float64. Keep their dtype: multiply by a Python float, or convert to g.dtype."
-)
-REPLACES = N_(
-    "the list that was passed in is changed (grads[i] = ...). Build a new list and return it."
 )
 
 
@@ -109,7 +106,7 @@ BY_NORM: list[tuple[str, str, Clip]] = [
     ("O32-unit-norm", N_("clipped gradients have norm 1 instead of max_norm: the factor lacks max_norm. It is min(1, max_norm / (norm + 1e-6))."), scaled(by=lambda norm, limit: 1.0 if norm <= limit else 1 / (norm + 1e-6))),
     ("O32-zero-by-zero", N_("gradients that are all zero become NaN: zero is divided by zero. With max_norm / (norm + 1e-6) that cannot happen."), scaled(by=_nan_for_zero)),
     ("O24-changes-gradients", OVERWRITES, overwrites(scaled())),
-    ("O24-changes-the-list", REPLACES, replaces(scaled())),
+    ("O24-changes-gradients", OVERWRITES, replaces(scaled())),
     ("O26-float64", FLOAT64, doubles(scaled())),
 ]  # fmt: skip
 
@@ -123,6 +120,6 @@ BY_VALUE: list[tuple[str, str, Clip]] = [
     ("O32-sign", N_("every number becomes limit with its sign, small ones too. Numbers inside the interval stay as they are."), lambda grads, limit: [np.sign(g) * limit for g in grads]),
     ("O32-divides-by-the-largest", N_("gradients are scaled so that their largest number is the limit. Cut each number by itself and leave the others alone: np.clip(g, -limit, limit)."), lambda grads, limit: scaled(norm=_largest, by=_exactly)(grads, limit)),
     ("O24-changes-gradients", OVERWRITES, overwrites(sound_by_value)),
-    ("O24-changes-the-list", REPLACES, replaces(sound_by_value)),
+    ("O24-changes-gradients", OVERWRITES, replaces(sound_by_value)),
     ("O26-float64", FLOAT64, doubles(sound_by_value)),
 ]  # fmt: skip
