@@ -180,14 +180,20 @@ RMSPROP: list[Entry] = [
 
 # -- Adam and its relatives --------------------------------------------------------------------
 
+SQUARE = N_(
+    "the correction has beta**2 in every step. The exponent is the number of the step: 1 - beta**t."
+)
+PRODUCT = N_("the correction is 1 - beta * t. It should be a power, 1 - beta**t.")
 CORRECTIONS: list[tuple[str, str, Any]] = [
     ("O12-no-correction", N_("the moving averages are used as they are. Both start from zero and are too small at first: divide m by 1 - beta1**t and v by 1 - beta2**t."), lambda b1, b2, t: (1, 1)),
     ("O12-m-not-corrected", N_("m is not corrected for its start from zero. Divide it by 1 - beta1**t."), lambda b1, b2, t: (1, 1 - b2**t)),
     ("O12-v-not-corrected", N_("v is not corrected for its start from zero. Divide it by 1 - beta2**t before taking the root."), lambda b1, b2, t: (1 - b1**t, 1)),
     ("O16-m-by-beta2", N_("m is divided by 1 - beta2**t, but it was averaged with beta1: in the first step that is 1 / 0.001 instead of 1 / 0.1. Each average is corrected with its own beta."), lambda b1, b2, t: (1 - b2**t, 1 - b2**t)),
     ("O16-v-by-beta1", N_("v is divided by 1 - beta1**t, but it was averaged with beta2. Each average is corrected with its own beta."), lambda b1, b2, t: (1 - b1**t, 1 - b1**t)),
-    ("O17-square", N_("the correction has beta**2 in every step. The exponent is the number of the step: 1 - beta**t."), lambda b1, b2, t: (1 - b1**2, 1 - b2**2)),
-    ("O17-product", N_("the correction is 1 - beta * t. It should be a power, 1 - beta**t."), lambda b1, b2, t: (1 - b1 * t, 1 - b2 * t)),
+    ("O17-square", SQUARE, lambda b1, b2, t: (1 - b1**2, 1 - b2**2)),
+    ("O17-square", SQUARE, lambda b1, b2, t: (1 - b1**2, 1 - b2**t)),
+    ("O17-product", PRODUCT, lambda b1, b2, t: (1 - b1 * t, 1 - b2 * t)),
+    ("O17-product", PRODUCT, lambda b1, b2, t: (1 - b1 * t, 1 - b2**t)),
 ]  # fmt: skip
 """Wrong bias corrections: what m and v are divided by, from beta1, beta2 and t."""
 
