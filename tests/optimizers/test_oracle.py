@@ -10,7 +10,7 @@ import torch
 
 from autograder import training
 from autograder.assignments.optimizers import mnist, network, oracle, rules
-from autograder.assignments.optimizers.steps import CHANGING_LR, OPTIMIZERS
+from autograder.assignments.optimizers.trajectories import CHANGING_LR, OPTIMIZERS
 from autograder.training import Recipe
 
 RNG = np.random.default_rng(0)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from autograder.assignments.optimizers import misconceptions, mnist
 from autograder.assignments.optimizers.clipping import clip_aspects
+from autograder.assignments.optimizers.plateau import plateau_aspects
 from autograder.assignments.optimizers.schedules import (
     exponential_aspects,
     one_cycle_aspects,
     piecewise_aspects,
-    plateau_aspects,
     power_aspects,
 )
-from autograder.assignments.optimizers.steps import OPTIMIZERS, optimizer_aspects
+from autograder.assignments.optimizers.steps import optimizer_aspects
+from autograder.assignments.optimizers.trajectories import OPTIMIZERS
 from autograder.engine.declare import Check
 from autograder.engine.messages import N_
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from autograder.assignments.optimizers import oracle
-from autograder.assignments.optimizers.steps import Array, Rng, values
+from autograder.assignments.optimizers.trajectories import Array, Rng, values
 from autograder.engine.compare import Close, Expectation, Is
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_, _

@@ -366,15 +366,3 @@ def ignores(step: Step, *arguments: str) -> Step:
         return step(param, grad, state, lr, **used)
 
     return wrong
-
-
-def keeps_first_lr(step: Step) -> Step:
-    """Remember the learning rate of the first step and use it in all others."""
-
-    def wrong(param: Array, grad: Array, state: dict[str, Any], lr: float, **options: Any) -> Any:
-        first = state.get("first_lr", lr)
-        rest = {name: value for name, value in state.items() if name != "first_lr"}
-        new, after = step(param, grad, rest, first, **options)
-        return new, {**after, "first_lr": first}
-
-    return wrong

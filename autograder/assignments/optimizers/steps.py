@@ -1,233 +1,59 @@
 """What does an optimizer do? Aspects of every student function that moves a parameter by one step.
 
-All nine optimizers are checked alike: a row of :data:`OPTIMIZERS` says which arguments one has, and the
-aspects call it along fixed gradients and compare the parameter after every step with ``torch.optim``.
-Gradients do not depend on the parameter, so one wrong step does not change what later ones are given.
+All nine optimizers are checked alike, by a row of :data:`.trajectories.OPTIMIZERS` each: the parameter
+after every step is compared with that of ``torch.optim``. State, inputs, dtype, integers and shapes are
+judged by themselves, so that a wrong formula costs nothing there.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from autograder.assignments.optimizers import oracle
+from autograder.assignments.optimizers.trajectories import (
+    CHANGING_LR,
+    NO_STATE,
+    OPTIMIZERS,
+    Array,
+    Options,
+    Rng,
+    after,
+    case,
+    described,
+    play,
+    same_state,
+    step,
+)
 from autograder.engine.compare import Close, Expectation, Is, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
-from autograder.engine.observe import array, attempt, parts
+from autograder.engine.observe import attempt
 
-Array = NDArray[Any]
-Rng = np.random.Generator
-Options = Mapping[str, Any]
-
-LR = 0.1
-STEPS = 8
-SIZES = (1.0, 0.3, 2.0, 0.1, 1.5, 0.5, 3.0, 0.2)  # of the gradients, step by step
-CHANGING_LR = (0.1, 0.1, 0.01, 0.05, 0.2, 0.2, 0.02, 0.1)
 WEIGHT_DECAY = 0.3
 EPS = 1.0  # large enough that its place matters
 SMALL = 1e-4  # gradients of that size show where eps is added
-
-NO_STATE: Any = {}  # copied before it is passed on, as every state is
+SLOW_BETAS = (0.999, 0.9999)  # a count that goes on from call to call shows after thousands of them
 
 Variant = tuple[str, dict[str, Any]]
 """What a trajectory is called, and in what it differs: keyword arguments of :func:`case`."""
 
 
-@dataclass(frozen=True)
-class Extra:
-    """An argument of one optimizer that is scored as an aspect of its own."""
-
-    name: str
-    says: str
-    options: Options
-    rates: Sequence[float] | None = None
-
-
-@dataclass(frozen=True)
-class Optimizer:
-    """How one student function is checked.
-
-    Attributes
-    ----------
-    name:
-        Of the student function, and of the oracle's entry.
-    settings:
-        Its usual arguments at other values than their defaults; empty if it has none.
-    eps:
-        Whether it divides by a root to which ``eps`` is added.
-    extras:
-        Arguments that are scored one by one.
-    fixed:
-        Arguments that are passed wherever the aspect is not about them.
-    rtol, atol:
-        Tolerances of the parameters.
-    """
-
-    name: str
-    settings: Options = field(default_factory=dict)
-    eps: bool = True
-    extras: tuple[Extra, ...] = ()
-    fixed: Options = field(default_factory=dict)
-    rtol: float = 1e-7
-    atol: float = 1e-10
-
-
-BETAS = {"betas": (0.8, 0.95)}
-SLOW_BETAS = (0.999, 0.9999)  # a count that goes on from call to call shows after thousands of them
-_AMSGRAD = Extra(
-    "amsgrad",
-    N_("amsgrad divides by the root of the largest v so far (of the uncorrected ones)"),
-    {"amsgrad": True, "betas": (0.9, 0.9)},
-)
-OPTIMIZERS = {
-    row.name: row
-    for row in (
-        Optimizer("sgd", eps=False),
-        Optimizer(
-            "momentum",
-            {"momentum": 0.7},
-            eps=False,
-            extras=(
-                Extra(
-                    "dampening",
-                    N_("new gradients are multiplied by 1 - dampening, except in the first step"),
-                    {"dampening": 0.3},
-                ),
-            ),
-        ),
-        Optimizer("nesterov", {"momentum": 0.7}, eps=False),
-        Optimizer(
-            "adagrad",
-            extras=(
-                Extra(
-                    "lr_decay",
-                    N_("the learning rate of step t is lr / (1 + (t - 1) * lr_decay)"),
-                    {"lr_decay": 0.5},
-                ),
-            ),
-        ),
-        Optimizer(
-            "rmsprop",
-            {"alpha": 0.8},
-            extras=(
-                Extra(
-                    "momentum",
-                    N_(
-                        "with momentum, buf = momentum * buf + g / (root + eps), times lr in the end"
-                    ),
-                    {"momentum": 0.8, "alpha": 0.9},
-                    CHANGING_LR,  # a learning rate inside the buffer shows only then
-                ),
-                Extra(
-                    "centered",
-                    N_("centered subtracts the square of the average gradient under the root"),
-                    {"centered": True, "alpha": 0.9},
-                ),
-            ),
-        ),
-        Optimizer("adam", BETAS, extras=(_AMSGRAD,)),
-        Optimizer("adamax", BETAS),
-        Optimizer(
-            "nadam",
-            BETAS,
-            extras=(
-                Extra(
-                    "momentum_decay",
-                    N_("mu grows from step to step as momentum_decay says"),
-                    {"momentum_decay": 0.5},
-                ),
-            ),
-            rtol=1e-6,  # PyTorch keeps the product of the mu in float32
-            atol=1e-7,
-        ),
-        Optimizer("adamw", BETAS, fixed={"weight_decay": 0.0}),
-    )
-}
-
-
-def step(
-    f: Functions, param: Array, grad: Array, state: Any, lr: float, options: Options
-) -> tuple[Array, Any]:
-    """Call the student's function on copies and return the new parameter and state."""
-    result = f[0](param.copy(), grad.copy(), copy.deepcopy(state), lr, **options)
-    new, state = parts(result, "param", "state")
-    return array(new, "param"), state
-
-
-def play(f: Functions, c: Case) -> list[Array]:
-    """Return the parameter after each step of a case."""
-    param, state, out = c.param, NO_STATE, []
-    for grad, lr in zip(c.grads, c.rates, strict=True):
-        param, state = step(f, param, np.asarray(grad), state, lr, c.options)
-        out.append(param.copy())
-    return out
-
-
-def values(rng: Rng, shape: tuple[int, ...]) -> Array:
-    """Draw values between 0.5 and 2 in size, of either sign."""
-    return np.asarray(rng.uniform(0.5, 2.0, shape) * rng.choice([-1.0, 1.0], shape))
-
-
-def case(
-    rng: Rng,
-    optimizer: Optimizer,
-    label: str,
-    shape: tuple[int, ...] = (2,),
-    steps: int = STEPS,
-    options: Options | None = None,
-    rates: Sequence[float] | None = None,
-    scale: float = 1.0,
-) -> Case:
-    """Draw a parameter and gradients, and have PyTorch take the steps."""
-    options = optimizer.fixed if options is None else options
-    rates = [LR] * steps if rates is None else rates[:steps]
-    param = values(rng, shape)
-    sizes = [scale * SIZES[t % len(SIZES)] for t in range(steps)]
-    grads = np.stack([size * values(rng, shape) for size in sizes])
-    expected = oracle.trajectory(optimizer.name, param, grads, rates, options)
-    given = {
-        "param": param,
-        "grads": grads,
-        "rates": rates,
-        "options": options,
-        "expected": expected,
-        "tolerances": (optimizer.rtol, optimizer.atol),
-    }
-    before = [param, *expected]
-    beside = {
-        after(t, steps): {"param before it": before[t], "gradient": grads[t], "lr": rates[t]}
-        for t in range(steps)
-        if param.size <= 6
-    }
-    return Case(label, given, (), beside)
-
-
-def after(t: int, steps: int) -> str:
-    """Return what the parameter after step ``t`` (from 0) is called."""
-    return "param after the step" if steps == 1 else f"param after step {t + 1} of {steps}"
-
-
-def described(options: Options) -> str:
-    """Return arguments as a student would write them."""
-    return ", ".join(f"{name} = {value}" for name, value in options.items())
-
-
 def observe_steps(f: Functions, c: Case) -> Observation:
+    """Return the parameter after each step."""
     return {after(t, len(c.rates)): param for t, param in enumerate(play(f, c))}
 
 
 def expect_steps(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+    """Expect PyTorch's parameter after each step."""
     steps = len(c.rates)
     return {after(t, steps): Close(p, *c.tolerances) for t, p in enumerate(c.expected)}
 
 
 def observe_inputs(f: Functions, c: Case) -> Observation:
+    """Return what became of the arguments of the second step."""
     _param, state = step(f, c.param, c.grads[0], {}, c.rates[0], c.options)
     param, grad, kept = c.param.copy(), c.grads[1].copy(), copy.deepcopy(state)
     f[0](param, grad, state, c.rates[1], **c.options)
@@ -239,6 +65,7 @@ def observe_inputs(f: Functions, c: Case) -> Observation:
 
 
 def expect_inputs(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+    """Expect arguments as they were."""
     return {
         "param after the call": Unchanged(c.param),
         "grad after the call": Unchanged(c.grads[1]),
@@ -246,20 +73,8 @@ def expect_inputs(c: Case, seen: Observation) -> Mapping[str, Expectation]:
     }
 
 
-def same_state(one: Any, other: Any) -> bool:
-    """Tell whether two states hold the same numbers; of unknown objects only the type is compared."""
-    if isinstance(one, np.ndarray | np.generic | int | float):
-        return np.shape(one) == np.shape(other) and np.array_equal(one, other, equal_nan=True)
-    if type(one) is not type(other):
-        return False
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same_state(one[k], other[k]) for k in one)
-    if isinstance(one, list | tuple):
-        return len(one) == len(other) and all(map(same_state, one, other))
-    return True
-
-
 def observe_state(f: Functions, c: Case) -> Observation:
+    """Tell whether two parameters, and two runs, leave each other alone."""
     cases = [c, Case(c.label, c.given["other"])]
     alone = [play(f, k) for k in cases]
     params, states = [k.param for k in cases], [NO_STATE, NO_STATE]
@@ -284,18 +99,23 @@ def alike(one: Sequence[Sequence[Array]], other: Sequence[Sequence[Array]]) -> b
 
 
 def expect_state(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+    """Expect that they do."""
     return {what: Is(True) for what in seen}
 
 
 def observe_dtype(f: Functions, c: Case) -> Observation:
+    """Return the dtype after each step."""
     return {f"dtype of {after(t, 3)}": str(p.dtype) for t, p in enumerate(play(f, c))}
 
 
 def expect_dtype(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+    """Expect float32."""
     return {what: Is("float32") for what in seen}
 
 
 def observe_integers(f: Functions, c: Case) -> Observation:
+    """Return the result for integers, beside that for the same numbers as floats."""
+
     def call(param: Array) -> Array:
         return step(f, param, c.grads[0], {}, c.rates[0], c.options)[0]
 
@@ -306,16 +126,19 @@ def observe_integers(f: Functions, c: Case) -> Observation:
 
 
 def expect_integers(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+    """Expect both to agree, unless integers are refused."""
     if seen["refused"]:
         return {}
     return {"param after the step": Close(seen["for floats"], rtol=1e-4)}
 
 
 def observe_shape(f: Functions, c: Case) -> Observation:
+    """Return the shape after each step."""
     return {f"shape of {after(t, 2)}": str(p.shape) for t, p in enumerate(play(f, c))}
 
 
 def expect_shape(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+    """Expect the shape of the parameter."""
     return {what: Is(str(c.param.shape)) for what in seen}
 
 
