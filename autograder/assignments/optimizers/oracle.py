@@ -4,8 +4,15 @@ The only module of this assignment that imports torch. Everything is float64 Num
 is recomputed here: parameters are moved by ``torch.optim``, learning rates come from
 ``torch.optim.lr_scheduler``.
 
-References are given where the formulas are explained, in the notebook; PyTorch's own are in the
-documentation of each class of ``torch.optim``.
+References: the documentation of the classes of ``torch.optim``, and Polyak, *Some methods of speeding up the
+convergence of iteration methods* (1964), momentum; Nesterov (1983) in the form of Sutskever et al., *On the
+importance of initialization and momentum in deep learning* (ICML 2013); Duchi, Hazan and Singer, *Adaptive
+subgradient methods* (JMLR 2011), AdaGrad; Tieleman and Hinton, lecture 6.5 (2012), RMSProp, centered by Graves,
+*Generating sequences with recurrent neural networks* (2013); Kingma and Ba, *Adam* (ICLR 2015), Adam and AdaMax;
+Reddi, Kale and Kumar, *On the convergence of Adam and beyond* (ICLR 2018), AMSGrad; Dozat, *Incorporating Nesterov
+momentum into Adam* (2016), NAdam; Loshchilov and Hutter, *Decoupled weight decay regularization* (ICLR 2019), AdamW;
+Pascanu, Mikolov and Bengio, *On the difficulty of training recurrent neural networks* (ICML 2013), clipping by
+norm; Smith and Topin, *Super-convergence* (2017), one cycle.
 """
 
 from __future__ import annotations

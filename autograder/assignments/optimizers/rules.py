@@ -46,7 +46,7 @@ def l2(param: Array, grad: Array, c: SimpleNamespace) -> tuple[Any, Any]:
 
 
 def decoupled(param: Array, grad: Array, c: SimpleNamespace) -> tuple[Any, Any]:
-    """Shrink the parameter by ``lr * weight_decay``, before the step."""
+    """Shrink the parameter by ``lr * weight_decay``, before the step (Loshchilov and Hutter, 2019)."""
     return param * (1 - c.lr * c.weight_decay), grad
 
 
@@ -97,7 +97,7 @@ def moment(s: SimpleNamespace, name: str, value: Any) -> Any:
 
 
 def plain(g: Array, s: SimpleNamespace, c: SimpleNamespace) -> Any:
-    """Move by ``lr * g``."""
+    """Move by ``lr * g``: stochastic gradient descent."""
     return c.lr * g
 
 
@@ -108,7 +108,10 @@ def momentum(
     ),
     move: Callable[..., Any] = lambda g, buf, old, c: c.lr * buf,
 ) -> Family:
-    """Return SGD with a buffer; ``move`` also sees the buffer before the step (None at first)."""
+    """Return SGD with momentum (Polyak, 1964) in PyTorch's form: buf = momentum * buf + (1 - dampening) * g.
+
+    ``move`` also sees the buffer before the step (None at first).
+    """
 
     def family(g: Array, s: SimpleNamespace, c: SimpleNamespace) -> Any:
         old = getattr(s, "buf", None)
@@ -119,7 +122,7 @@ def momentum(
 
 
 def nesterov(**changes: Any) -> Family:
-    """Return momentum that looks one step ahead: it moves by ``lr * (g + momentum * buf)``."""
+    """Return Nesterov's momentum (Sutskever et al., 2013): it moves by ``lr * (g + momentum * buf)``."""
     ahead = lambda g, buf, old, c: c.lr * (g + c.momentum * buf)  # noqa: E731
     return momentum(**{"move": ahead, **changes})
 
@@ -131,7 +134,7 @@ def adagrad(
     move: Callable[..., Any] = lambda g, root, rate, c: rate * g / root,
     start: float = 0.0,
 ) -> Family:
-    """Return AdaGrad."""
+    """Return AdaGrad (Duchi et al., 2011): the sum of squares under the root."""
 
     def family(g: Array, s: SimpleNamespace, c: SimpleNamespace) -> Any:
         total = moment(s, "sum", add(getattr(s, "sum", start), g, c))
@@ -148,7 +151,7 @@ def rmsprop(
     buffer: Callable[..., Any] = lambda buf, d, c: c.momentum * buf + d,
     move: Callable[..., Any] = lambda buf, c: c.lr * buf,
 ) -> Family:
-    """Return RMSProp, with and without centering and momentum."""
+    """Return RMSProp (Tieleman and Hinton, 2012; centered: Graves, 2013)."""
 
     def family(g: Array, s: SimpleNamespace, c: SimpleNamespace) -> Any:
         v = moment(s, "v", add(getattr(s, "v", None), g, c))
@@ -174,7 +177,10 @@ def adam(
     move: Callable[..., Any] = lambda m, v, c1, c2, c: c.lr * (m / c1) / ((v / c2) ** 0.5 + c.eps),
     keep: Callable[..., Any] = lambda s, m, v, c1, c2: None,
 ) -> Family:
-    """Return Adam; ``largest`` is AMSGrad's maximum, ``keep`` may change the state in the end."""
+    """Return Adam (Kingma and Ba, 2015, algorithm 1).
+
+    ``largest`` is the maximum of AMSGrad (Reddi et al., 2018), ``keep`` may change the state in the end.
+    """
 
     def family(g: Array, s: SimpleNamespace, c: SimpleNamespace) -> Any:
         b1, b2 = c.betas
@@ -196,7 +202,7 @@ def adamax(
     correct: Callable[..., Any] = lambda b1, b2, t: 1 - b1**t,
     move: Callable[..., Any] = lambda m, u, c1, t, c: c.lr / c1 * m / u,
 ) -> Family:
-    """Return AdaMax."""
+    """Return AdaMax (Kingma and Ba, 2015, algorithm 2), with eps where PyTorch has it."""
 
     def family(g: Array, s: SimpleNamespace, c: SimpleNamespace) -> Any:
         b1, b2 = c.betas
@@ -220,7 +226,10 @@ def nadam(
     first: Callable[..., Any] = lambda m, g, b: average(m, g, b),
     second: Callable[..., Any] = lambda v, g, b: average(v, g * g, b),
 ) -> Family:
-    """Return NAdam; ``following`` chooses the mu of the next step, ``weights`` those of g and m."""
+    """Return NAdam (Dozat, 2016).
+
+    ``following`` chooses the mu of the next step, ``weights`` those of g and m.
+    """
 
     def family(g: Array, s: SimpleNamespace, c: SimpleNamespace) -> Any:
         b1, b2 = c.betas
