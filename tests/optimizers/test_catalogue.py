@@ -103,3 +103,18 @@ def test_a_count_of_steps_that_all_parameters_share_is_named() -> None:
 
     for _run in range(2):  # the second time the count does not even start at 0
         assert "O15-t-counts-all-parameters" in failing("adamax", adamax)[1]
+
+
+@pytest.mark.parametrize(
+    ("check", "idle", "most"),
+    [
+        ("adam", lambda param, grad, state, lr, **options: (param.copy(), {}), 0.0),
+        ("clip_by_norm", lambda grads, max_norm: [g.copy() for g in grads], 0.25),
+        ("clip_by_value", lambda grads, limit: [g.copy() for g in grads], 0.25),
+        ("reduce_on_plateau", lambda lr, loss, state, **options: (lr, {}), 0.25),
+        ("power_decay", lambda step, lr0, s, c=1.0: lr0, 0.25),
+        ("one_cycle", lambda step, total_steps, max_lr, **options: max_lr, 0.25),
+    ],
+)
+def test_a_function_that_does_nothing_earns_little(check: str, idle, most: float) -> None:
+    assert run_check(all_checks()[check], (idle,)).score <= most

@@ -124,7 +124,7 @@ def plateau_aspects() -> tuple[Aspect, ...]:
         Aspect(
             "falling loss",
             N_("while the loss falls, the learning rate stays"),
-            2,
+            1,
             falling,
             observe,
             expect,

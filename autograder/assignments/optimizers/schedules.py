@@ -55,10 +55,12 @@ def table(label: str, arguments: Options, all_rates: Array, steps: Sequence[int]
 
 
 def observe_table(f: Functions, c: Case) -> Observation:
+    """Return the learning rates at the steps of a table."""
     return {RATES: np.array([number(f[0](int(k), **copy.deepcopy(c.arguments))) for k in c.steps])}
 
 
 def expect_table(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+    """Expect those of PyTorch."""
     return {RATES: Close(c.expected, RTOL, 1e-13)}
 
 

@@ -24,6 +24,7 @@ from autograder.assignments.optimizers.trajectories import (
     case,
     described,
     play,
+    require_move,
     same_state,
     step,
 )
@@ -54,7 +55,8 @@ def expect_steps(c: Case, seen: Observation) -> Mapping[str, Expectation]:
 
 def observe_inputs(f: Functions, c: Case) -> Observation:
     """Return what became of the arguments of the second step."""
-    _param, state = step(f, c.param, c.grads[0], {}, c.rates[0], c.options)
+    first, state = step(f, c.param, c.grads[0], {}, c.rates[0], c.options)
+    require_move(c.param, first)
     param, grad, kept = c.param.copy(), c.grads[1].copy(), copy.deepcopy(state)
     f[0](param, grad, state, c.rates[1], **c.options)
     return {
@@ -120,6 +122,7 @@ def observe_integers(f: Functions, c: Case) -> Observation:
         return step(f, param, c.grads[0], {}, c.rates[0], c.options)[0]
 
     floats = call(c.param.astype(np.float64))  # raises if the function does so whatever it is given
+    require_move(c.param, floats)
     refused = attempt(lambda: call(c.param)) is not None
     after = None if refused else call(c.param)
     return {"param after the step": after, "for floats": floats, "refused": refused}

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from autograder.assignments.optimizers import oracle
 from autograder.engine.declare import Case, Functions
-from autograder.engine.messages import N_
-from autograder.engine.observe import array, parts
+from autograder.engine.messages import N_, _
+from autograder.engine.observe import WrongReturn, array, parts
 
 Array = NDArray[Any]
 Rng = np.random.Generator
@@ -153,12 +153,26 @@ def step(
 
 
 def play(f: Functions, c: Case) -> list[Array]:
-    """Return the parameter after each step of a case."""
+    """Return the parameter after each step of a case.
+
+    Raises
+    ------
+    WrongReturn
+        If the first step leaves the parameter where it was: a function that does nothing should not earn
+        the points for keeping dtype, shape and inputs.
+    """
     param, state, out = c.param, NO_STATE, []
     for grad, lr in zip(c.grads, c.rates, strict=True):
         param, state = step(f, param, np.asarray(grad), state, lr, c.options)
         out.append(param.copy())
+    require_move(c.param, out[0])
     return out
+
+
+def require_move(before: Array, after: Array) -> None:
+    """Raise WrongReturn if a step did nothing."""
+    if np.array_equal(before, after):
+        raise WrongReturn(_("the step leaves param where it was"))
 
 
 def values(rng: Rng, shape: tuple[int, ...]) -> Array:
