@@ -9,6 +9,8 @@ import pytest
 
 from autograder import check
 from autograder.assignments import all_checks, names
+from autograder.engine.compare import Close
+from autograder.engine.declare import Aspect, Case, Check
 from autograder.engine.results import MIME, CheckResult
 from autograder.engine.run import run_check
 
@@ -42,6 +44,22 @@ def test_score_is_the_weight_of_the_aspects_that_hold() -> None:
     failed = [a for a in result.aspects if not a.passed]
     assert [a.name for a in failed] == ["invalid p"]
     assert result.score == 1 - failed[0].weight / sum(a.weight for a in result.aspects)
+
+
+def test_only_what_stands_beside_the_shown_value_is_printed() -> None:
+    steps = {f"step {t}": {"gradient": t} for t in (1, 2, 3)}
+    aspect = Aspect(
+        "steps",
+        "it walks",
+        1,
+        lambda rng, hidden: [Case("3 steps", {"start": 7}, ("start",), steps)],
+        lambda f, c: {what: f[0](i) for i, what in enumerate(steps)},
+        lambda c, seen: {what: Close(float(i)) for i, what in enumerate(steps)},
+    )
+    walk = Check("walk", "walking", "It walks.", ("walk",), (aspect,))
+    result = run_check(walk, (lambda i: float(min(i, 1)),))
+    assert result.failure.what == "step 3"
+    assert result.failure.given == (("start", 7), ("gradient", 3))
 
 
 def test_repairs_are_all_or_nothing() -> None:

@@ -36,11 +36,15 @@ class Case:
         Arguments for the aspect's ``observe``. Never modified: ``observe`` passes copies on.
     show:
         Names of the entries of ``given`` that are printed when the case fails.
+    beside:
+        Per observed value what is printed when that value is the one that is shown, name → value: of
+        a long computation only the step at which it goes wrong.
     """
 
     label: str
     given: Mapping[str, Any]
     show: tuple[str, ...] = ()
+    beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -102,10 +102,11 @@ def run_trials(
 
 def _failure(trial: Trial) -> Failure:
     what, mismatch = next(iter(trial.mismatches.items()))
+    given = {name: trial.case.given[name] for name in trial.case.show}
     return Failure(
         aspect=trial.aspect.name,
         case=trial.case.label,
-        given=tuple((name, trial.case.given[name]) for name in trial.case.show),
+        given=tuple({**given, **trial.case.beside.get(what, {})}.items()),
         what=what,
         expected=mismatch.expected,
         actual=mismatch.actual,

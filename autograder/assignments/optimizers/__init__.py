@@ -1,0 +1,1 @@
+"""Optimizers: nine update rules, gradient clipping, learning-rate schedules, MNIST."""
