@@ -210,6 +210,7 @@ def plateau_entries() -> list[Entry]:
     """Return the entries of ``reduce_on_plateau``; one of them keeps something between calls."""
     return [
         ("O36-one-epoch-early", N_("the rate falls with bad epoch number `patience`, as in Keras (>=). In PyTorch `patience` of them are forgiven: it falls when there are more (>)."), _plateau(too_many=lambda bad, patience: bad >= patience)),
+        ("O36-one-epoch-early", N_("the rate falls with bad epoch number `patience`, as in Keras (>=). In PyTorch `patience` of them are forgiven: it falls when there are more (>)."), _plateau(too_many=lambda bad, patience: bad >= max(patience, 1))),
         ("O36-one-epoch-late", N_("the rate falls one epoch too late. It falls as soon as there are more than `patience` bad epochs in a row."), _plateau(too_many=lambda bad, patience: bad > patience + 1)),
         ("O36-when-the-loss-falls", N_("the rate is lowered while the loss still falls. It should be lowered when the loss has stopped falling: count the epochs without a better loss."), _when_it_falls),
         ("O36-absolute-threshold", N_("the threshold is subtracted from the best loss, as Keras's min_delta is. Here it is relative: loss < best * (1 - threshold)."), _plateau(better=lambda loss, best, by: loss < best - by)),
