@@ -129,7 +129,7 @@ def test_any_bytes_give_a_value_or_a_clean_error(data: bytes) -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
-    | st.sampled_from(["a", "s", "d", "t", "l", "i", "f", "g", "k", "o", "<f8", "|O", "|V8", "<M8"]),
+    | st.sampled_from(["a", "s", "d", "t", "l", "i", "f", "g", "p", "k", "o", "<f8", "|O", "|V8", "<M8"]),
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
     max_leaves=20,
 )  # fmt: skip
@@ -173,6 +173,9 @@ def test_damaged_messages_give_a_value_or_a_clean_error(data: st.DataObject) -> 
         b'["a", "|O", [1], "AAAAAAAAAAA="]',
         b'["a", "<f8,<f8", [0], ""]',
         b'["g", ["d", [["bit_generator", "MT19937"]]]]',
+        b'["p", "0x1", "-0x1", "0x0", "0x0"]',
+        b'["p", "0x1", "0x1", "0x0", "0x1ffffffff"]',
+        b'["p", "0x1", "0x1", "0x0", "zero"]',
         b'["d", [[["l", []], 1]]]',
         b'["d", [[1]]]',
     ],

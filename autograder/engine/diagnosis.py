@@ -67,18 +67,14 @@ def explain(
     explains: dict[int, set[str]] = {}
     contradicts: dict[int, int] = {}
     for i, entry in enumerate(catalogue):
-        explains[i], contradicts[i] = set(), 0
-        for name, group in by_aspect.items():
-            theirs = [observe(t.aspect, entry.functions, t.case, Captured()) for t in group]
-            pairs = list(zip(group, theirs, strict=True))
-            same = [
-                _alike(t, s) if t.failed else not judge(t.aspect, t.case, s).failed
-                for t, s in pairs
-            ]
-            if name not in failing:
-                contradicts[i] += not all(same)
-            elif all(same):
-                explains[i].add(name)
+        found = {n for n in failing if all(_shows(entry, t) for t in by_aspect[n])}
+        if found:  # an entry that explains nothing is never named: the rest of it need not be run
+            explains[i] = found
+            contradicts[i] = sum(
+                not all(_shows(entry, t) for t in group)
+                for name, group in by_aspect.items()
+                if name not in failing
+            )
 
     named: list[tuple[Misconception, frozenset[str]]] = []
     open_aspects = set(failing)
@@ -90,6 +86,14 @@ def explain(
         named.append((catalogue[best], frozenset(explains[best] & open_aspects)))
         open_aspects -= explains[best]
     return tuple(named)
+
+
+def _shows(entry: Misconception, trial: Trial) -> bool:
+    """Tell whether a catalogue entry fails on this case as the student's functions do, or passes as they do."""
+    theirs = observe(trial.aspect, entry.functions, trial.case, Captured())
+    if trial.failed:
+        return _alike(trial, theirs)
+    return not judge(trial.aspect, trial.case, theirs).failed
 
 
 def _alike(trial: Trial, theirs: Observation | Raised) -> bool:

@@ -128,6 +128,10 @@ def _encode(value: Any, keep: Callable[[Any], int] | None, depth: int, buffers: 
         return ["a" if kind is np.ndarray else "s", value.dtype.str, list(value.shape)]
     if kind is np.random.Generator:
         bits = value.bit_generator
+        if type(bits) is np.random.PCG64:  # that of default_rng, which most calls carry: kept short
+            state = bits.state
+            numbers = (*state["state"].values(), state["has_uint32"], state["uinteger"])
+            return ["p", *map(hex, numbers)]
         if type(bits).__name__ in BIT_GENERATORS:
             return ["g", _encode(dict(bits.state), keep, depth + 1, buffers)]
     if dataclasses.is_dataclass(kind) and kind.__module__.startswith(OWN):
@@ -186,6 +190,8 @@ class _Decoding:
                 return array[()]
             case ["g", state]:
                 return _generator(self.decode(state, depth + 1))
+            case ["p", str(state), str(inc), str(has_uint32), str(uinteger)]:
+                return _pcg64(state, inc, has_uint32, uinteger)
             case ["k", int(number), str(name)] if not isinstance(number, bool):
                 return Token(number, name[:80])
             case ["o", str(name), fields] if self.own and name.startswith(OWN):
@@ -209,6 +215,20 @@ class _Decoding:
         array = np.frombuffer(self.data, dtype, count, self.offset) if size else np.empty(0, dtype)
         self.offset += size
         return array.reshape(shape).copy()
+
+
+def _pcg64(*texts: str) -> np.random.Generator:
+    state, inc, has_uint32, uinteger = (int(text[:40], 16) for text in texts)
+    if not (0 <= state < 2**128 and 0 <= inc < 2**128 and 0 <= uinteger < 2**32):
+        raise WireError("not a message: a generator without a proper state")
+    bits = np.random.PCG64(0)
+    bits.state = {
+        "bit_generator": "PCG64",
+        "state": {"state": state, "inc": inc},
+        "has_uint32": int(has_uint32 != 0),
+        "uinteger": uinteger,
+    }
+    return np.random.Generator(bits)
 
 
 def _generator(state: Any) -> np.random.Generator:
