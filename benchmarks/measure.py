@@ -101,7 +101,9 @@ def sample(usage: Usage, root: int, memory: bool) -> None:
     shared = 0
     for pid in descendants(root):
         try:
-            fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+            fields = (
+                Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+            )
             seen = usage.processes.setdefault((pid, int(fields[19])), Process())
             seen.cpu = (int(fields[11]) + int(fields[12])) / TICK
             if memory:
