@@ -174,7 +174,9 @@ def compare(name: str, training: bool, options: argparse.Namespace) -> dict[str,
                 classroom.make_course(course, name, training, configuration)
                 templates[configuration] = course
         runs: dict[str, list[dict[str, float]]] = {}
-        chosen = [s for s in systems() if not options.only or any(w in s.name for w in options.only)]
+        chosen = [
+            s for s in systems() if not options.only or any(w in s.name for w in options.only)
+        ]
         for _repeat in range(options.repeat):
             for system in chosen:
                 n = options.n_slow if system.slow else options.n

@@ -75,7 +75,9 @@ def functions_of(path: Path, name: str) -> tuple[list[Check], dict[str, Any]]:
         if cell.cell_type != "code":
             continue
         if cells.is_test(cell):
-            checks += [assignments.checks(name)[c] for c in dict.fromkeys(cells.check_calls(cell.source))]
+            checks += [
+                assignments.checks(name)[c] for c in dict.fromkeys(cells.check_calls(cell.source))
+            ]
             continue
         try:
             exec(cell.source, solution)

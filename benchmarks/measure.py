@@ -101,7 +101,9 @@ def sample(usage: Usage, root: int, memory: bool) -> None:
     shared = 0
     for pid in descendants(root):
         try:
-            fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+            fields = (
+                Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+            )
             seen = usage.processes.setdefault((pid, int(fields[19])), Process())
             seen.cpu = (int(fields[11]) + int(fields[12])) / TICK
             if memory:
@@ -118,6 +120,12 @@ def sample(usage: Usage, root: int, memory: bool) -> None:
 def descendants(pid: int) -> list[int]:
     """Return a process and all that it started."""
     return [pid, *(d for child in watch.children(pid) for d in descendants(child))]
+
+
+def cpu_of(pid: int) -> float:
+    """Return the CPU seconds of a process and of those of its children that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / TICK
 
 
 def memory_of(pid: int) -> tuple[int, int]:

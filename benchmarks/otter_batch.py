@@ -19,7 +19,7 @@ from otter.api import grade_submission
 
 from autograder.examiner import cells
 
-TEST = '''from otter.test_files import test_case
+TEST = """from otter.test_files import test_case
 
 OK_FORMAT = False
 name = "{name}"
@@ -34,7 +34,7 @@ def public(env):
 @test_case(name="hidden", hidden=True)
 def hidden(env):
     exec({hidden!r}, env)
-'''
+"""
 
 
 def pack(course: Path, name: str) -> Path:
