@@ -62,7 +62,8 @@ def run_check(
         ending = "not written" if unwritten else "out of time"
     explained: tuple[tuple[Misconception, frozenset[str]], ...] = ()
     if failed and ending == "complete":
-        explained = explain(trials, check.misconceptions(), public=hidden_seed is None)
+        public_of = check.name if hidden_seed is None else ""
+        explained = explain(trials, check.misconceptions(), public_of)
     named = tuple(
         Named(m.id, m.says, tuple(a.name for a in check.aspects if a.name in names))
         for m, names in explained
