@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 export MNIST_DIR ?= $(abspath $(wildcard ../shared/data/mnist))
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo test redteam lint format course calibrate clean help
+.PHONY: demo test redteam lint format course calibrate bench clean help
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -39,6 +39,11 @@ course: $(STAMP)  ## generate release/ and reference/ from source/
 
 calibrate: $(STAMP)  ## measure the accuracy thresholds anew (20 minutes for each assignment)
 	for name in $(notdir $(wildcard source/*)); do python benchmarks/calibrate.py $$name || exit 1; done
+
+bench: $(STAMP)  ## compare the speed with stock nbgrader and Otter, draw docs/figures/bench.png (an hour)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable ".[bench]"
+	python -m benchmarks.bench --json docs/figures/bench.json
+	python -m benchmarks.chart
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) demo-course build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -72,7 +72,7 @@ def functions_of(path: Path, name: str) -> tuple[list[Check], dict[str, Any]]:
     checks: list[Check] = []
     solution: dict[str, Any] = {}
     for cell in cells.read_notebook(path).cells:
-        if cell.cell_type != "code":
+        if cell.cell_type != "code" or cells.is_experiment(cell):
             continue
         if cells.is_test(cell):
             checks += [

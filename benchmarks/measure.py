@@ -122,6 +122,12 @@ def descendants(pid: int) -> list[int]:
     return [pid, *(d for child in watch.children(pid) for d in descendants(child))]
 
 
+def cpu_of(pid: int) -> float:
+    """Return the CPU seconds of a process and of those of its children that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / TICK
+
+
 def memory_of(pid: int) -> tuple[int, int]:
     """Return the bytes that are resident, all of them and with shared pages divided among their users."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")

@@ -33,6 +33,12 @@ class Trial:
         return bool(self.mismatches)
 
 
+Responses = list[tuple[Observation | Raised, bool]]
+"""For each case of an aspect: what a catalogue entry shows, and whether it fails."""
+
+_on_public_cases: dict[tuple[str, Misconception, Aspect, tuple[str, ...]], Responses] = {}
+
+
 def judge(aspect: Aspect, case: Case, seen: Observation | Raised) -> Trial:
     """Compare an observation with what the aspect expects of it."""
     if isinstance(seen, Raised):
@@ -48,7 +54,7 @@ def judge(aspect: Aspect, case: Case, seen: Observation | Raised) -> Trial:
 
 
 def explain(
-    trials: Sequence[Trial], catalogue: Sequence[Misconception]
+    trials: Sequence[Trial], catalogue: Sequence[Misconception], public_of: str = ""
 ) -> tuple[tuple[Misconception, frozenset[str]], ...]:
     """Return the entries (at most three) that explain the failing trials, the likeliest first.
 
@@ -57,7 +63,8 @@ def explain(
     An entry explains an aspect when it fails on the same cases of it as the student's functions, with
     the same observations. Entries are ranked by the number of failing aspects they
     explain, less the number of aspects that they fail and the student's functions pass; among equals
-    the earlier in the catalogue wins.
+    the earlier in the catalogue wins. ``public_of`` is the name of the check if the
+    trials are those on its public cases.
     """
     by_aspect: dict[str, list[Trial]] = defaultdict(list)
     for trial in (t for t in trials if t.aspect.explains):
@@ -67,14 +74,22 @@ def explain(
     explains: dict[int, set[str]] = {}
     contradicts: dict[int, int] = {}
     for i, entry in enumerate(catalogue):
-        found = {n for n in failing if all(_shows(entry, t) for t in by_aspect[n])}
-        if found:  # an entry that explains nothing is never named: the rest of it need not be run
-            explains[i] = found
-            contradicts[i] = sum(
-                not all(_shows(entry, t) for t in group)
-                for name, group in by_aspect.items()
-                if name not in failing
+        found, against, left = set(), 0, len(failing)
+        for name, group in by_aspect.items():  # in order, for entries that remember earlier calls
+            theirs = _responses(entry, group, public_of)
+            same = all(
+                _alike(t, seen) if t.failed else not failed
+                for t, (seen, failed) in zip(group, theirs, strict=True)
             )
+            if name in failing:
+                left -= 1
+                found |= {name} if same else set()
+            else:
+                against += not same
+            if not public_of and len(found) + left <= against:
+                break  # whatever comes, it will not be named
+        else:
+            explains[i], contradicts[i] = found, against
 
     named: list[tuple[Misconception, frozenset[str]]] = []
     open_aspects = set(failing)
@@ -88,12 +103,23 @@ def explain(
     return tuple(named)
 
 
-def _shows(entry: Misconception, trial: Trial) -> bool:
-    """Tell whether a catalogue entry fails on this case as the student's functions do, or passes as they do."""
-    theirs = observe(trial.aspect, entry.functions, trial.case, Captured())
-    if trial.failed:
-        return _alike(trial, theirs)
-    return not judge(trial.aspect, trial.case, theirs).failed
+def _responses(entry: Misconception, group: Sequence[Trial], public_of: str) -> Responses:
+    """Return what an entry shows on the cases of one aspect, and whether it fails there.
+
+    Public cases are the same for all students: found out once per process. On hidden ones, whether it fails where
+    the student's functions do is not asked for.
+    """
+    key = public_of, entry, group[0].aspect, tuple(t.case.label for t in group)
+    if public_of and key in _on_public_cases:
+        return _on_public_cases[key]
+    theirs = [observe(t.aspect, entry.functions, t.case, Captured()) for t in group]
+    responses = [
+        (seen, (t.failed and not public_of) or judge(t.aspect, t.case, seen).failed)
+        for t, seen in zip(group, theirs, strict=True)
+    ]
+    if public_of:
+        _on_public_cases[key] = responses
+    return responses
 
 
 def _alike(trial: Trial, theirs: Observation | Raised) -> bool:

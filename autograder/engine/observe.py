@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import linecache
+import os
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import _
 
 GLOBAL_SEED = 20140615
-PACKAGE = Path(__file__).parents[1]
+NOT_THE_STUDENTS = f"{Path(__file__).parents[1]}{os.sep}"
 
 
 class WrongReturn(Exception):
@@ -67,14 +68,16 @@ def raised(error: BaseException) -> Raised:
     if isinstance(error, WrongReturn):
         return Raised("", str(error))
     own = [
-        f
-        for f in traceback.extract_tb(error.__traceback__)
-        if not Path(f.filename).is_relative_to(PACKAGE) and "site-packages" not in f.filename
+        (frame.f_code.co_filename, line)
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if not frame.f_code.co_filename.startswith(NOT_THE_STUDENTS)
+        and "site-packages" not in frame.f_code.co_filename
     ]
     where = str(getattr(error, "where", ""))  # known already if it comes from another process
     if own and not where:
-        line = linecache.getline(own[-1].filename, own[-1].lineno or 0).strip()
-        where = _("line {n}: {line}").format(n=own[-1].lineno, line=line)
+        filename, number = own[-1]
+        line = linecache.getline(filename, number).strip()
+        where = _("line {n}: {line}").format(n=number, line=line)
     try:
         message = str(error)
     except Exception:

@@ -203,6 +203,7 @@ def kernel(
     manager = KernelManager(kernel_name="python3")
     manager.kernel_spec.argv = [
         sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
+        "--HistoryManager.enabled=False",
     ]  # fmt: skip
     manager.kernel_spec.interrupt_mode = "message"  # signals do not reach into a PID namespace
     settings = {

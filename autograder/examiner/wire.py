@@ -130,8 +130,9 @@ def _encode(value: Any, keep: Callable[[Any], int] | None, depth: int, buffers: 
         bits = value.bit_generator
         if type(bits) is np.random.PCG64:  # that of default_rng, which most calls carry: kept short
             state = bits.state
-            numbers = (*state["state"].values(), state["has_uint32"], state["uinteger"])
-            return ["p", *map(hex, numbers)]
+            own = state["state"]
+            numbers = (own["state"], own["inc"], state["has_uint32"], state["uinteger"])
+            return ["p", *(hex(number) for number in numbers)]
         if type(bits).__name__ in BIT_GENERATORS:
             return ["g", _encode(dict(bits.state), keep, depth + 1, buffers)]
     if dataclasses.is_dataclass(kind) and kind.__module__.startswith(OWN):

@@ -12,6 +12,7 @@ Linux only; where entering a namespace is forbidden, the caller starts a kernel 
 from __future__ import annotations
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -24,7 +25,8 @@ from typing import Any, NoReturn
 PRELOADED = (
     "numpy", "numpy.testing", "matplotlib.pyplot", "matplotlib.font_manager", "ipykernel.kernelapp",
     "ipykernel.ipkernel", "ipykernel.zmqshell", "IPython.core.completerlib", "matplotlib_inline.backend_inline",
-    "tqdm", "autograder.check", "autograder.datasets", "autograder.figures", "autograder.training",
+    "ipykernel.debugger", "IPython.core.debugger", "IPython.core.logger", "IPython.core.oinspect",
+    "IPython.extensions.storemagic", "tornado.platform.asyncio", "tqdm", "autograder.check", "autograder.datasets", "autograder.figures", "autograder.training",
     "autograder.examiner.inside",
 )  # fmt: skip
 
@@ -48,6 +50,7 @@ def main() -> None:
     """Import everything, say so, and fork a kernel for every line of standard input."""
     for name in PRELOADED:
         importlib.import_module(name)
+    gc.freeze()  # a kernel's garbage collector need not look at, and so copy, what they share
     requests = sys.stdin
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the children: no zombies
     print("ready", flush=True)
