@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import json
 import os
 import random
 import signal
@@ -243,7 +245,7 @@ def test_killed_at_random_moments(tmp_path) -> None:
         time.sleep(moments.uniform(1, 12))
         victims = [process.pid] if kill % 2 else children_of(process.pid)[-1:]
         for victim in victims:
-            os.kill(victim, signal.SIGKILL)
+            kill_if_there(victim)
         if kill % 2 == 0:
             time.sleep(moments.uniform(0, 2))
             process.kill()
@@ -255,11 +257,17 @@ def test_killed_at_random_moments(tmp_path) -> None:
     wait_for(lambda: not left_of(course))
 
 
+def kill_if_there(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
 def children_of(pid: int) -> list[int]:
     found: list[int] = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, path.read_text().split()):
-            found += [child, *children_of(child)]
+        with contextlib.suppress(OSError):
+            for child in map(int, path.read_text().split()):
+                found += [child, *children_of(child)]
     return found
 
 
@@ -304,8 +312,6 @@ def scheduler(tmp_path: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes
         ]
         processes.append(subprocess.Popen([*worker, *options], cwd=folder, **quiet))
     wait_for(lambda: file.exists() and file.read_text().strip().endswith("}"))
-    import json
-
     yield json.loads(file.read_text())["address"], processes
     for process in processes:
         process.terminate()
@@ -325,7 +331,7 @@ def test_workers_of_another_cluster(course, undisturbed, scheduler, kill: bool) 
     if kill:
         wait_for(lambda: len(contents(course)) >= 2 or process.poll() is not None)
         for victim in [*children_of(processes[1].pid), processes[1].pid]:
-            os.kill(victim, signal.SIGKILL)
+            kill_if_there(victim)
     text, _none = process.communicate(timeout=300)
     assert process.returncode == 1, text
     assert scores(course) == scores(undisturbed)

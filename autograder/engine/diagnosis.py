@@ -36,7 +36,10 @@ class Trial:
 Responses = list[tuple[Observation | Raised, bool]]
 """For each case of an aspect: what a catalogue entry shows, and whether it fails."""
 
-_on_public_cases: dict[tuple[str, Misconception, Aspect, tuple[str, ...]], Responses] = {}
+Place = tuple[str, int, str, tuple[str, ...]]
+"""A check, the number of an entry in its catalogue, an aspect, and the labels of the cases."""
+
+_on_public_cases: dict[Place, Responses] = {}
 
 
 def judge(aspect: Aspect, case: Case, seen: Observation | Raised) -> Trial:
@@ -63,8 +66,8 @@ def explain(
     An entry explains an aspect when it fails on the same cases of it as the student's functions, with
     the same observations. Entries are ranked by the number of failing aspects they
     explain, less the number of aspects that they fail and the student's functions pass; among equals
-    the earlier in the catalogue wins. ``public_of`` is the name of the check if the
-    trials are those on its public cases.
+    the earlier in the catalogue wins. ``public_of`` names the check if the trials are those on its
+    public cases: what its catalogue does there is found out once per process.
     """
     by_aspect: dict[str, list[Trial]] = defaultdict(list)
     for trial in (t for t in trials if t.aspect.explains):
@@ -76,7 +79,8 @@ def explain(
     for i, entry in enumerate(catalogue):
         found, against, left = set(), 0, len(failing)
         for name, group in by_aspect.items():  # in order, for entries that remember earlier calls
-            theirs = _responses(entry, group, public_of)
+            place = (public_of, i, name, tuple(t.case.label for t in group))
+            theirs = _responses(entry, group, place if public_of else None)
             same = all(
                 _alike(t, seen) if t.failed else not failed
                 for t, (seen, failed) in zip(group, theirs, strict=True)
@@ -103,22 +107,21 @@ def explain(
     return tuple(named)
 
 
-def _responses(entry: Misconception, group: Sequence[Trial], public_of: str) -> Responses:
+def _responses(entry: Misconception, group: Sequence[Trial], place: Place | None) -> Responses:
     """Return what an entry shows on the cases of one aspect, and whether it fails there.
 
-    Public cases are the same for all students: found out once per process. On hidden ones, whether it fails where
-    the student's functions do is not asked for.
+    Public cases are the same for all students: kept under ``place``. On hidden ones, whether it fails where the
+    student's functions do is not asked for.
     """
-    key = public_of, entry, group[0].aspect, tuple(t.case.label for t in group)
-    if public_of and key in _on_public_cases:
-        return _on_public_cases[key]
+    if place is not None and place in _on_public_cases:
+        return _on_public_cases[place]
     theirs = [observe(t.aspect, entry.functions, t.case, Captured()) for t in group]
     responses = [
-        (seen, (t.failed and not public_of) or judge(t.aspect, t.case, seen).failed)
+        (seen, (t.failed and place is None) or judge(t.aspect, t.case, seen).failed)
         for t, seen in zip(group, theirs, strict=True)
     ]
-    if public_of:
-        _on_public_cases[key] = responses
+    if place is not None:
+        _on_public_cases[place] = responses
     return responses
 
 

@@ -41,7 +41,7 @@ ACCURACY = Accuracy(
 
 def replay_cases(rng: np.random.Generator, hidden: bool) -> Sequence[Case]:
     seed = int(rng.integers(2**31)) if hidden else 0
-    return [Case(f"{REPLAY_STEPS} steps in float64", {"seed": seed})]
+    return [Case(f"{training_data().name}: {REPLAY_STEPS} steps in float64", {"seed": seed})]
 
 
 def observe_replay(f: Functions, c: Case) -> Observation:

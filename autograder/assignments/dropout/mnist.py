@@ -41,7 +41,10 @@ ACCURACY = Accuracy(
 def replay_cases(rng: np.random.Generator, hidden: bool) -> Sequence[Case]:
     seed = int(rng.integers(2**31)) if hidden else 0
     return [
-        Case(f"{REPLAY_STEPS} steps in float64, p = {p:g}", {"p": p, "seed": seed})
+        Case(
+            f"{training_data().name}: {REPLAY_STEPS} steps in float64, p = {p:g}",
+            {"p": p, "seed": seed},
+        )
         for p in (0.2, 0.7)
     ]
 

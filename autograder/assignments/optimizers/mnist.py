@@ -53,7 +53,12 @@ def replay_aspect(name: str) -> Aspect:
     def cases(rng: np.random.Generator, hidden: bool) -> Sequence[Case]:
         seed = int(rng.integers(2**31)) if hidden else 0
         recipe = replace(REPLAY, seed=seed, lr=LR[name])
-        return [Case(f"{REPLAY_STEPS} steps in float64, lr = {recipe.lr:g}", {"recipe": recipe})]
+        return [
+            Case(
+                f"{training_data().name}: {REPLAY_STEPS} steps in float64, lr = {recipe.lr:g}",
+                {"recipe": recipe},
+            )
+        ]
 
     def observe(f: Functions, c: Case) -> Observation:
         data = training_data()
