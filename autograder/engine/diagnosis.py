@@ -8,7 +8,7 @@ after the other: the entry that explains most failing aspects first, then the re
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autograder.engine.compare import Expectation, Mismatch, Raised
@@ -71,25 +71,28 @@ def explain(
         by_aspect[trial.aspect.name].append(trial)
     failing = {name for name, group in by_aspect.items() if any(t.failed for t in group)}
 
+    if not failing:
+        return ()
+    if public_of:
+        for entry in catalogue:
+            for group in by_aspect.values():
+                _responses(entry, group, public_of)
+    under_way = [_agreement(entry, by_aspect, public_of) for entry in catalogue]
+    agreed: list[dict[str, bool]] = [{} for _entry in catalogue]
+    for i, steps in enumerate(under_way):
+        for name, same in steps:
+            agreed[i][name] = same
+            if not same:
+                break
+        else:  # it explains everything and contradicts nothing, so none can be likelier
+            return ((catalogue[i], frozenset(failing)),)
+
     explains: dict[int, set[str]] = {}
     contradicts: dict[int, int] = {}
-    for i, entry in enumerate(catalogue):
-        found, against, left = set(), 0, len(failing)
-        for name, group in by_aspect.items():  # in order, for entries that remember earlier calls
-            theirs = _responses(entry, group, public_of)
-            same = all(
-                _alike(t, seen) if t.failed else not failed
-                for t, (seen, failed) in zip(group, theirs, strict=True)
-            )
-            if name in failing:
-                left -= 1
-                found |= {name} if same else set()
-            else:
-                against += not same
-            if not public_of and len(found) + left <= against:
-                break  # whatever comes, it will not be named
-        else:
-            explains[i], contradicts[i] = found, against
+    for i, steps in enumerate(under_way):
+        agreed[i].update(steps)
+        explains[i] = {name for name, same in agreed[i].items() if same and name in failing}
+        contradicts[i] = sum(not same for name, same in agreed[i].items() if name not in failing)
 
     named: list[tuple[Misconception, frozenset[str]]] = []
     open_aspects = set(failing)
@@ -101,6 +104,19 @@ def explain(
         named.append((catalogue[best], frozenset(explains[best] & open_aspects)))
         open_aspects -= explains[best]
     return tuple(named)
+
+
+def _agreement(
+    entry: Misconception, by_aspect: Mapping[str, Sequence[Trial]], public_of: str
+) -> Iterator[tuple[str, bool]]:
+    """Yield, for one aspect after the other, whether an entry shows what the student's functions showed.
+
+    An entry may remember earlier calls, so aspects are run in their order.
+    """
+    for name, group in by_aspect.items():
+        theirs = _responses(entry, group, public_of)
+        pairs = zip(group, theirs, strict=True)
+        yield name, all(_alike(t, s) if t.failed else not fails for t, (s, fails) in pairs)
 
 
 def _responses(entry: Misconception, group: Sequence[Trial], public_of: str) -> Responses:
