@@ -33,12 +33,6 @@ class Trial:
         return bool(self.mismatches)
 
 
-Responses = list[tuple[Observation | Raised, bool]]
-"""For each case of an aspect: what a catalogue entry shows, and whether it fails."""
-
-_on_public_cases: dict[tuple[str, Misconception, Aspect, tuple[str, ...]], Responses] = {}
-
-
 def judge(aspect: Aspect, case: Case, seen: Observation | Raised) -> Trial:
     """Compare an observation with what the aspect expects of it."""
     if isinstance(seen, Raised):
@@ -54,7 +48,7 @@ def judge(aspect: Aspect, case: Case, seen: Observation | Raised) -> Trial:
 
 
 def explain(
-    trials: Sequence[Trial], catalogue: Sequence[Misconception], public_of: str = ""
+    trials: Sequence[Trial], catalogue: Sequence[Misconception]
 ) -> tuple[tuple[Misconception, frozenset[str]], ...]:
     """Return the entries (at most three) that explain the failing trials, the likeliest first.
 
@@ -63,8 +57,7 @@ def explain(
     An entry explains an aspect when it fails on the same cases of it as the student's functions, with
     the same observations. Entries are ranked by the number of failing aspects they
     explain, less the number of aspects that they fail and the student's functions pass; among equals
-    the earlier in the catalogue wins. ``public_of`` is the name of the check if the
-    trials are those on its public cases.
+    the earlier in the catalogue wins.
     """
     by_aspect: dict[str, list[Trial]] = defaultdict(list)
     for trial in (t for t in trials if t.aspect.explains):
@@ -73,11 +66,7 @@ def explain(
 
     if not failing:
         return ()
-    if public_of:
-        for entry in catalogue:
-            for group in by_aspect.values():
-                _responses(entry, group, public_of)
-    under_way = [_agreement(entry, by_aspect, public_of) for entry in catalogue]
+    under_way = [_agreement(entry, by_aspect) for entry in catalogue]
     agreed: list[dict[str, bool]] = [{} for _entry in catalogue]
     for i, steps in enumerate(under_way):
         for name, same in steps:
@@ -107,35 +96,21 @@ def explain(
 
 
 def _agreement(
-    entry: Misconception, by_aspect: Mapping[str, Sequence[Trial]], public_of: str
+    entry: Misconception, by_aspect: Mapping[str, Sequence[Trial]]
 ) -> Iterator[tuple[str, bool]]:
     """Yield, for one aspect after the other, whether an entry shows what the student's functions showed.
 
-    An entry may remember earlier calls, so aspects are run in their order.
+    An entry may remember earlier calls, so all cases of an aspect are run, and aspects in their order.
     """
     for name, group in by_aspect.items():
-        theirs = _responses(entry, group, public_of)
-        pairs = zip(group, theirs, strict=True)
-        yield name, all(_alike(t, s) if t.failed else not fails for t, (s, fails) in pairs)
-
-
-def _responses(entry: Misconception, group: Sequence[Trial], public_of: str) -> Responses:
-    """Return what an entry shows on the cases of one aspect, and whether it fails there.
-
-    Public cases are the same for all students: found out once per process. On hidden ones, whether it fails where
-    the student's functions do is not asked for.
-    """
-    key = public_of, entry, group[0].aspect, tuple(t.case.label for t in group)
-    if public_of and key in _on_public_cases:
-        return _on_public_cases[key]
-    theirs = [observe(t.aspect, entry.functions, t.case, Captured()) for t in group]
-    responses = [
-        (seen, (t.failed and not public_of) or judge(t.aspect, t.case, seen).failed)
-        for t, seen in zip(group, theirs, strict=True)
-    ]
-    if public_of:
-        _on_public_cases[key] = responses
-    return responses
+        theirs = [observe(t.aspect, entry.functions, t.case, Captured()) for t in group]
+        yield (
+            name,
+            all(
+                _alike(t, seen) if t.failed else not judge(t.aspect, t.case, seen).failed
+                for t, seen in zip(group, theirs, strict=True)
+            ),
+        )
 
 
 def _alike(trial: Trial, theirs: Observation | Raised) -> bool:

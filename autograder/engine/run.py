@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograder.engine.compare import Raised
-from autograder.engine.declare import Check, Misconception
+from autograder.engine.declare import Check
 from autograder.engine.diagnosis import Trial, explain, judge
 from autograder.engine.limits import OutOfTime, time_limit
 from autograder.engine.messages import _
@@ -60,10 +60,7 @@ def run_check(
     ending: Ending = "complete"
     if unwritten or out_of_time:
         ending = "not written" if unwritten else "out of time"
-    explained: tuple[tuple[Misconception, frozenset[str]], ...] = ()
-    if failed and ending == "complete":
-        public_of = check.name if hidden_seed is None else ""
-        explained = explain(trials, check.misconceptions(), public_of)
+    explained = explain(trials, check.misconceptions()) if failed and ending == "complete" else ()
     named = tuple(
         Named(m.id, m.says, tuple(a.name for a in check.aspects if a.name in names))
         for m, names in explained
