@@ -123,7 +123,8 @@ class Check:
         What is scored.
     misconceptions:
         Returns the catalogue entries for this check, in the order in which ties are broken.
-        A function, so that the catalogue is only built when something failed.
+        A function, so that the catalogue is built anew whenever something failed: a wrong
+        implementation may remember earlier calls, which must not be those of another student.
     seconds:
         The student's functions may run this long in all, wall time.
     partial:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -114,13 +113,11 @@ _FOLD_ENTRIES: list[tuple[str, str, Fold]] = [
 ]  # fmt: skip
 
 
-@functools.cache
 def of_count() -> tuple[Misconception, ...]:
     """Return the entries that ``count_parameters`` can show."""
     return tuple(Misconception(id, says, (count,)) for id, says, count in _COUNT_ENTRIES)
 
 
-@functools.cache
 def of_fold() -> tuple[Misconception, ...]:
     """Return the entries that ``fold_batchnorm`` can show."""
     return tuple(Misconception(id, says, (fold,)) for id, says, fold in _FOLD_ENTRIES)

@@ -16,7 +16,6 @@ given); averaging a convolutional layer over N only (part of B16: here the input
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -474,14 +473,12 @@ _NOT_IN_TRAINING = (
 )  # fmt: skip
 
 
-@functools.cache
 def of_update() -> tuple[Misconception, ...]:
     """Return the entries that ``update_running_stats`` can show."""
     entries = [*_UPDATE_ENTRIES, *_ONLY_IN_UPDATE]
     return tuple(Misconception(id, says, (update,)) for id, says, update in entries)
 
 
-@functools.cache
 def of_forward() -> tuple[Misconception, ...]:
     """Return the entries that ``batchnorm_forward`` can show."""
     updates = [(id, says, _forward(update=update)) for id, says, update in _UPDATE_ENTRIES]
@@ -489,7 +486,6 @@ def of_forward() -> tuple[Misconception, ...]:
     return tuple(Misconception(id, says, (forward,)) for id, says, forward in entries)
 
 
-@functools.cache
 def of_backward() -> tuple[Misconception, ...]:
     """Return the entries that ``batchnorm_backward`` can show, its own and its forward pass's."""
     mode = N_("the backward pass reads the mode of the latest forward call (a shared dict, a global variable?). The mode must be in the cache, as a value.")  # fmt: skip
@@ -507,7 +503,6 @@ def of_backward() -> tuple[Misconception, ...]:
     return (*own, *shared, *repeated)
 
 
-@functools.cache
 def of_training() -> tuple[Misconception, ...]:
     """Return the pairs of forward and backward that change what a network learns."""
     forwards = [Misconception(m.id, m.says, (*m.functions, sound_backward)) for m in of_forward()]

@@ -14,7 +14,6 @@ a network (on the logits, after the softmax, before batch normalization).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -351,21 +350,23 @@ def _gradient_float64(dout: Array, cache: Any) -> Array:  # D24
     return np.asarray(dout * scale.astype(np.float64))
 
 
-_BACKWARD_ENTRIES: list[tuple[str, str, tuple[Forward, Backward]]] = [
-    ("D11-gradient-unscaled", N_("dx equals dout * mask: the factor 1 / (1 - p) of the forward pass is missing. The derivative of x * mask / (1 - p) has it too."), (_caching("scale"), _unscaled_gradient)),
-    ("D12-gradient-scaled-twice", N_("the gradient is divided by 1 - p twice: the mask in the cache is already scaled."), (_caching("scale", "p", "training"), _scaled_twice)),
-    ("D13-gradient-unmasked", N_("dx equals dout: units that were dropped in the forward pass still receive a gradient. Multiply by the mask of the forward pass."), (_caching(), _unmasked)),
-    ("D13-gradient-unmasked-scaled", N_("dx equals dout / (1 - p) everywhere: units that were dropped still receive a gradient. Multiply by the mask of the forward pass."), (_caching("p", "training"), _unmasked_scaled)),
-    ("D14-mask-from-values", N_("the mask is recovered from which outputs (or inputs) are zero. A kept unit can be zero as well, and then loses its gradient: keep the mask in the cache."), (_caching("out", "p", "training"), _mask_from_output)),
-    ("D15-evaluation-gradient-scaled", N_("in evaluation the gradient is still divided by 1 - p. The forward pass was the identity there, so dx equals dout: the cache must know the mode."), (_caching("scale", "p"), _scaled_in_evaluation)),
-    ("D15-evaluation-gradient-masked", N_("in evaluation the gradient is still masked. The forward pass was the identity there, so dx equals dout."), (_caching("scale", "p", "training", "rng"), _masked_in_evaluation)),
-    ("D15-stale-mask-in-evaluation", N_("the backward pass of an evaluation uses the mask of an earlier training call. Everything it needs must come from the cache of its own forward call."), _remembers_last_call(True)),
-    ("D9-mask-outside-the-cache", N_("the backward pass uses the mask of the latest forward call (a global variable?). It must use the one in the cache it is given."), _remembers_last_call(False)),
-    ("D10-new-mask-in-backward", N_("the backward pass draws a new mask. It must use the mask of its forward call: put it in the cache."), (_caching("p", "training", "rng"), _new_mask)),
-    ("D10-new-mask-in-backward", N_("the backward pass draws a new mask. It must use the mask of its forward call: put it in the cache."), (_caching("p", "training"), _new_mask_elsewhere)),
-    ("D16-changes-dout", N_("dout itself is modified (dout *= mask?). Compute a new array: the caller still needs dout."), (_caching("scale"), _overwrites_gradient)),
-    ("D24-gradient-dtype", N_("float32 gradients come back as float64: the mask is float64. Convert it to dout.dtype."), (_caching("scale"), _gradient_float64)),
-]  # fmt: skip
+def _backward_entries() -> list[tuple[str, str, tuple[Forward, Backward]]]:
+    """Return the entries, made anew: some of their functions remember earlier calls."""
+    return [
+        ("D11-gradient-unscaled", N_("dx equals dout * mask: the factor 1 / (1 - p) of the forward pass is missing. The derivative of x * mask / (1 - p) has it too."), (_caching("scale"), _unscaled_gradient)),
+        ("D12-gradient-scaled-twice", N_("the gradient is divided by 1 - p twice: the mask in the cache is already scaled."), (_caching("scale", "p", "training"), _scaled_twice)),
+        ("D13-gradient-unmasked", N_("dx equals dout: units that were dropped in the forward pass still receive a gradient. Multiply by the mask of the forward pass."), (_caching(), _unmasked)),
+        ("D13-gradient-unmasked-scaled", N_("dx equals dout / (1 - p) everywhere: units that were dropped still receive a gradient. Multiply by the mask of the forward pass."), (_caching("p", "training"), _unmasked_scaled)),
+        ("D14-mask-from-values", N_("the mask is recovered from which outputs (or inputs) are zero. A kept unit can be zero as well, and then loses its gradient: keep the mask in the cache."), (_caching("out", "p", "training"), _mask_from_output)),
+        ("D15-evaluation-gradient-scaled", N_("in evaluation the gradient is still divided by 1 - p. The forward pass was the identity there, so dx equals dout: the cache must know the mode."), (_caching("scale", "p"), _scaled_in_evaluation)),
+        ("D15-evaluation-gradient-masked", N_("in evaluation the gradient is still masked. The forward pass was the identity there, so dx equals dout."), (_caching("scale", "p", "training", "rng"), _masked_in_evaluation)),
+        ("D15-stale-mask-in-evaluation", N_("the backward pass of an evaluation uses the mask of an earlier training call. Everything it needs must come from the cache of its own forward call."), _remembers_last_call(True)),
+        ("D9-mask-outside-the-cache", N_("the backward pass uses the mask of the latest forward call (a global variable?). It must use the one in the cache it is given."), _remembers_last_call(False)),
+        ("D10-new-mask-in-backward", N_("the backward pass draws a new mask. It must use the mask of its forward call: put it in the cache."), (_caching("p", "training", "rng"), _new_mask)),
+        ("D10-new-mask-in-backward", N_("the backward pass draws a new mask. It must use the mask of its forward call: put it in the cache."), (_caching("p", "training"), _new_mask_elsewhere)),
+        ("D16-changes-dout", N_("dout itself is modified (dout *= mask?). Compute a new array: the caller still needs dout."), (_caching("scale"), _overwrites_gradient)),
+        ("D24-gradient-dtype", N_("float32 gradients come back as float64: the mask is float64. Convert it to dout.dtype."), (_caching("scale"), _gradient_float64)),
+    ]  # fmt: skip
 
 
 # -- the original formulation ------------------------------------------------------------------
@@ -491,13 +492,11 @@ _MC_ENTRIES: list[tuple[str, str, Callable[..., Any]]] = [
 # -- the catalogue, per check ------------------------------------------------------------------
 
 
-@functools.cache
 def of_mask() -> tuple[Misconception, ...]:
     """Return the entries that ``dropout_mask`` can show."""
     return tuple(Misconception(id, says, (mask,)) for id, says, mask in _mask_entries())
 
 
-@functools.cache
 def of_forward() -> tuple[Misconception, ...]:
     """Return the entries that ``dropout_forward`` can show."""
     from_masks = [(id, says, _forward(mask)) for id, says, mask in _mask_entries()]
@@ -513,7 +512,6 @@ _REPEATED_BY_GRADIENT = {
 }  # fmt: skip
 
 
-@functools.cache
 def of_backward() -> tuple[Misconception, ...]:
     """Return the entries that ``dropout_backward`` can show, its own and its forward pass's."""
     repeated = [
@@ -521,11 +519,10 @@ def of_backward() -> tuple[Misconception, ...]:
         for m in of_forward()
         if m.id in _REPEATED_BY_GRADIENT
     ]
-    own = [Misconception(id, says, pair) for id, says, pair in _BACKWARD_ENTRIES]
+    own = [Misconception(id, says, pair) for id, says, pair in _backward_entries()]
     return (*own, *repeated)
 
 
-@functools.cache
 def of_classic() -> tuple[Misconception, ...]:
     """Return the entries that ``classic_dropout_forward`` can show."""
     scaling = {"D1-unscaled", "D2-divides-by-p", "D4-multiplies", "D25-observed-fraction"}
@@ -538,15 +535,13 @@ def of_classic() -> tuple[Misconception, ...]:
     return tuple(Misconception(id, says, (forward,)) for id, says, forward in entries)
 
 
-@functools.cache
 def of_mc() -> tuple[Misconception, ...]:
     """Return the entries that ``mc_dropout`` can show."""
     return tuple(Misconception(id, says, (mc_dropout,)) for id, says, mc_dropout in _MC_ENTRIES)
 
 
-@functools.cache
 def of_training() -> tuple[Misconception, ...]:
     """Return the pairs of forward and backward that change what a network learns."""
     forwards = [Misconception(m.id, m.says, (*m.functions, plain_backward)) for m in of_forward()]
-    backwards = [Misconception(id, says, pair) for id, says, pair in _BACKWARD_ENTRIES]
+    backwards = [Misconception(id, says, pair) for id, says, pair in _backward_entries()]
     return (*forwards, *backwards)

@@ -32,7 +32,7 @@ def torch_keep_mask(shape: tuple[int, ...], p: float, seed: int) -> NDArray[np.b
     Captured from PyTorch at run time: its stream differs between processors, so none can be stored.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         out = torch.nn.functional.dropout(torch.ones(shape, dtype=torch.float64), p)
     return np.asarray((out != 0).numpy())
 
@@ -40,7 +40,7 @@ def torch_keep_mask(shape: tuple[int, ...], p: float, seed: int) -> NDArray[np.b
 def torch_dropout(x: Array, p: float, seed: int, dout: Array) -> tuple[Array, Array]:
     """Return output and input gradient of ``torch.nn.functional.dropout`` itself under a seed."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         leaf = torch.from_numpy(x.copy()).requires_grad_()
         out = torch.nn.functional.dropout(leaf, p, training=True)
         out.backward(torch.from_numpy(dout.copy()))  # type: ignore[no-untyped-call]
