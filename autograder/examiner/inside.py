@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import socket
 import struct
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,24 @@ from autograder.examiner import wire
 HEADER = struct.Struct(">Q")
 
 
+@dataclass
+class Memory:
+    """What is kept between the calls of one channel: values that stay here, and NumPy's global state."""
+
+    values: list[Any] = field(default_factory=list)
+    state: Any = None
+
+
 def serve(path: str, namespace: dict[str, Any]) -> None:
     """Answer requests from the socket at ``path`` with the functions of ``namespace``."""
-    kept: list[Any] = []
+    memory = Memory()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(path)
         while (request := receive(connection)) is not None:
-            send(connection, answer(wire.loads(request, own=True), namespace, kept))
+            send(connection, answer(wire.loads(request, own=True), namespace, memory))
 
 
-def answer(request: Any, namespace: dict[str, Any], kept: list[Any]) -> bytes:
+def answer(request: Any, namespace: dict[str, Any], memory: Memory) -> bytes:
     """Carry out one request and return the encoded reply.
 
     A request is ``(function, arguments, keywords, state)``, a reply ``(returned, raised, changed, state,
@@ -38,13 +47,13 @@ def answer(request: Any, namespace: dict[str, Any], kept: list[Any]) -> bytes:
     """
 
     def keep(value: Any) -> int:
-        kept.append(value)
-        return len(kept) - 1
+        memory.values.append(value)
+        return len(memory.values) - 1
 
     def fetch(value: Any) -> Any:
         """Replace tokens by what they stand for."""
         if isinstance(value, wire.Token):
-            stored = kept[value.number]
+            stored = memory.values[value.number]
             return stored.value if isinstance(stored, Stay) else stored
         if type(value) in (tuple, list):
             return type(value)(fetch(item) for item in value)
@@ -58,7 +67,7 @@ def answer(request: Any, namespace: dict[str, Any], kept: list[Any]) -> bytes:
     before = [_snapshot(argument) for argument in arguments]
     if state is not None:
         np.random.set_state(state)
-    state = np.random.get_state(legacy=True)
+        memory.state = state
     returned, failure = None, None
     printed = Captured()
     try:
@@ -73,7 +82,8 @@ def answer(request: Any, namespace: dict[str, Any], kept: list[Any]) -> bytes:
         if old is not None and _snapshot(argument) != old
     ]
     after = np.random.get_state(legacy=True)
-    moved = None if same_state(state, after) else after
+    moved = None if memory.state is not None and same_state(memory.state, after) else after
+    memory.state = after
     try:
         return wire.dumps((returned, failure, changed, moved, printed.getvalue()), keep)
     except wire.WireError as error:

@@ -27,6 +27,9 @@ Array = NDArray[Any]
 Rng = np.random.Generator
 Draw = Callable[[Functions, Array, float, bool, Rng], Array]
 
+COUNTS = (
+    12  # equal numbers of dropped units in so many calls: by chance in fewer than 1 of 10^7 cases
+)
 RATES = (0.2, 0.7)  # p = 0.5 hides three of the commonest errors
 
 
@@ -148,7 +151,9 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
         rng = copy.deepcopy(c.rng)
         dropped = layer.draw(f, c.x.copy(), c.p, True, rng) == 0
         small = np.ones((4, 5))
-        counts = [int((layer.draw(f, small.copy(), c.p, True, rng) == 0).sum()) for _ in range(40)]
+        counts = [
+            int((layer.draw(f, small.copy(), c.p, True, rng) == 0).sum()) for _ in range(COUNTS)
+        ]
         rows = dropped.reshape(len(dropped), -1) if dropped.ndim else dropped.reshape(1, 1)
         per_row = rows.sum(axis=1)
         return {

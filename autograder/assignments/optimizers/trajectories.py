@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.assignments.optimizers import oracle
+from autograder.assignments.optimizers import network, oracle
+from autograder.engine.colocate import colocate
 from autograder.engine.declare import Case, Functions
 from autograder.engine.messages import N_, _
 from autograder.engine.observe import WrongReturn, array, parts
@@ -168,10 +169,10 @@ def play(f: Functions, c: Case) -> list[Array]:
         If the first step leaves the parameter where it was: a function that does nothing should not earn
         the points for keeping dtype, shape and inputs.
     """
-    param, state, out = c.param, NO_STATE, []
-    for grad, lr in zip(c.grads, c.rates, strict=True):
-        param, state = step(f, param, np.asarray(grad), state, lr, c.options)
-        out.append(param.copy())
+    results = colocate(
+        network.walk, f, param=c.param, grads=c.grads, rates=list(c.rates), options=dict(c.options)
+    )
+    out = [array(parts(result, "param", "state")[0], "param").copy() for result in results]
     require_move(c.param, out[0])
     return out
 
