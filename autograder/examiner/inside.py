@@ -150,15 +150,26 @@ def receive(connection: socket.socket) -> bytes | None:
     Raises
     ------
     WireError
-        If the announced length is too large.
+        If it is too large.
     """
     header = _exactly(connection, HEADER.size)
     if header is None:
         return None
+    return _exactly(connection, announced(header))
+
+
+def announced(header: bytes) -> int:
+    """Return the length of the message that follows a header.
+
+    Raises
+    ------
+    WireError
+        If it is too large.
+    """
     (size,) = HEADER.unpack(header)
     if size > wire.MAX_BYTES:
         raise wire.WireError(f"a message of {size} bytes is too large")
-    return _exactly(connection, size)
+    return int(size)
 
 
 def _exactly(connection: socket.socket, size: int) -> bytes | None:

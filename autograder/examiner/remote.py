@@ -22,10 +22,11 @@ from autograder.engine.declare import Functions
 from autograder.engine.limits import OutOfTime, remaining
 from autograder.engine.messages import _
 from autograder.examiner import shared, wire
-from autograder.examiner.inside import receive, same_state, send
+from autograder.examiner.inside import HEADER, announced, same_state, send
 from autograder.examiner.kernel import Kernel
 
 LARGE = 1_000_000  # bytes; arrays of this size are sent once per channel
+TICK = 0.5  # seconds after which a waiting examiner looks whether the kernel is still there
 ACCEPT_SECONDS = 5.0  # an idle kernel connects within milliseconds
 
 
@@ -131,26 +132,27 @@ class Channel:
 
     def _reply(self) -> Reply:
         deadline = time.monotonic() + self._seconds
-        while True:
+        data, size = bytearray(), HEADER.size
+        while len(data) < size:
             if remaining() <= 0:
                 raise OutOfTime
-            self._connection.settimeout(min(0.5, remaining()))
+            if time.monotonic() > deadline:
+                raise OSError("no reply in time")
+            self._connection.settimeout(min(TICK, remaining()))
             try:
-                first = self._connection.recv(1, socket.MSG_PEEK)
+                chunk = self._connection.recv(1 << 20)
             except TimeoutError:
-                if time.monotonic() > deadline:
-                    raise OSError("no reply in time") from None
                 if not self._alive():
                     raise OSError("the kernel is gone") from None
                 continue
-            if not first:
+            if not chunk:
                 raise OSError("the kernel hung up")
-            break
-        self._connection.settimeout(max(1.0, deadline - time.monotonic()))
-        data = receive(self._connection)
-        if data is None:
-            raise OSError("the kernel hung up")
-        return Reply.of(wire.loads(data))
+            data += chunk
+            if size == HEADER.size and len(data) >= size:
+                size += announced(bytes(data[:size]))
+        if len(data) > size:
+            raise wire.WireError("more than one reply")
+        return Reply.of(wire.loads(bytes(data[HEADER.size :])))
 
     def store(self, value: Any) -> Any:
         """Return the token that stands for a large array over there; it is sent, if at all, once."""
