@@ -109,3 +109,21 @@ def test_solution_module_can_be_imported_alone() -> None:
     namespace: dict[str, object] = {}
     exec(text, namespace)
     assert callable(namespace["dropout_forward"])
+
+
+def test_a_cell_that_depends_on_an_experiment_is_not_released() -> None:
+    """It says so when the assignment is made, not on grading day."""
+    from autograder.nbgrader_plugins import CheckSource
+
+    source = nbformat.read(ROOT / "source" / "dropout" / "dropout.ipynb", as_version=4)
+    plugin, resources = CheckSource(), {"nbgrader": {}}
+    plugin.preprocess(source, resources)
+    cell = next(c for c in source.cells if c.id == "dropout_forward")
+    cell.source += "\nx = thinned  # made by an experiment\n"
+    with pytest.raises(ValueError, match="dropout_forward uses thinned, which only experiments"):
+        plugin.preprocess(source, resources)
+    cell.source = "pass"
+    test = next(c for c in source.cells if c.id == "test_dropout_mask")
+    test.source = "check.dropout_musk(dropout_mask)"
+    with pytest.raises(ValueError, match=r"check\.dropout_musk, which does not exist"):
+        plugin.preprocess(source, resources)

@@ -9,6 +9,7 @@ import pytest
 
 from autograder.assignments import all_checks
 from autograder.engine.run import run_check
+from autograder.examiner.inside import GlobalState
 from autograder.examiner.kernel import Kernel, Limits, execution_environment, kernel
 from autograder.examiner.remote import KernelDied, RemoteFunction, channel, names_in
 from tests.conftest import FUNCTION_CHECKS, ISOLATION, load_solution
@@ -31,6 +32,9 @@ def draw(rng):
 
 def draw_globally():
     return np.random.rand(3)
+
+def draw_one_globally():
+    return np.random.randn()
 
 def fail(kind):
     raise {"value": ValueError, "own": type("Mine", (Exception,), {})}[kind]("bad " + kind)
@@ -76,7 +80,7 @@ def running():
 def there(running: Kernel):
     """The names of the other process."""
     names = [
-        "echo", "double_in_place", "draw", "draw_globally", "fail", "closure", "apply", "say",
+        "echo", "double_in_place", "draw", "draw_globally", "draw_one_globally", "fail", "closure", "apply", "say",
         "lazy", "forged", "number", "text", "missing",
     ]  # fmt: skip
     with channel(running, 30) as opened:
@@ -176,3 +180,25 @@ def test_training_runs_over_there() -> None:
             functions = tuple(names_in(opened, names)[n] for n in names)
             result = run_check(all_checks()["mnist_dropout"], functions)
     assert result.passed, result.text()
+
+
+def test_a_normal_number_that_was_set_aside_counts_as_state() -> None:
+    """The legacy generator draws normal numbers in pairs; the second one moves nothing but a flag."""
+    np.random.seed(3)
+    before = GlobalState()
+    assert before.is_current()
+    np.random.randn()
+    assert not before.is_current()
+    between = GlobalState()
+    np.random.randn()
+    assert not between.is_current()
+    np.random.set_state(between.state)
+    assert between.is_current()
+
+
+def test_normal_numbers_one_by_one_from_the_global_generator(there) -> None:
+    np.random.seed(4)
+    expected = [np.random.randn() for _ in range(4)]
+    np.random.seed(4)
+    assert [there["draw_one_globally"]() for _ in range(3)] == expected[:3]
+    assert np.random.randn() == expected[3]

@@ -22,7 +22,7 @@ from autograder.engine.declare import Functions
 from autograder.engine.limits import OutOfTime, remaining
 from autograder.engine.messages import _
 from autograder.examiner import shared, wire
-from autograder.examiner.inside import HEADER, announced, same_state, send
+from autograder.examiner.inside import HEADER, GlobalState, announced, send
 from autograder.examiner.kernel import Kernel
 
 LARGE = 1_000_000  # bytes; arrays of this size are sent once per channel
@@ -104,7 +104,7 @@ class Channel:
     ) -> None:
         self._connection, self._alive, self._seconds = connection, alive, seconds
         self._stored: dict[int, tuple[Any, wire.Token]] = {}
-        self._state: Any = None  # of NumPy's global generator over there, once it is known
+        self._state: GlobalState | None = None  # that NumPy has here and over there
         self.broken = False
 
     def request(self, function: str, arguments: list[Any], keywords: dict[str, Any]) -> Reply:
@@ -117,16 +117,20 @@ class Channel:
         """
         if self.broken:
             raise KernelDied(_("the kernel did not survive an earlier call"))
-        ours = np.random.get_state(legacy=True)
-        known = self._state is not None and same_state(ours, self._state)
-        message = (function, arguments, keywords, None if known else ours)
+        ours = None
+        if self._state is None or not self._state.is_current():
+            self._state = GlobalState()
+            ours = self._state.state
+        message = (function, arguments, keywords, ours)
         self.broken = True  # until a whole reply was read: a limit may interrupt us anywhere
         try:
             send(self._connection, wire.dumps(message))
             reply = self._reply()
         except (OSError, wire.WireError) as error:
             raise KernelDied(_("the kernel died or sent nonsense")) from error
-        self._state = reply.state or ours
+        if reply.state is not None:
+            np.random.set_state(reply.state)
+            self._state = GlobalState(reply.state)
         self.broken = False
         return reply
 
@@ -208,8 +212,6 @@ def take(reply: Reply, arguments: tuple[Any, ...]) -> Any:
             _change(arguments[i], value)
     except (IndexError, TypeError, ValueError, OverflowError) as error:
         raise KernelDied(_("the kernel died or sent nonsense")) from error
-    if reply.state is not None:
-        np.random.set_state(reply.state)
     if reply.raised is not None:
         raise RemoteFailure.of(*reply.raised)
     return reply.returned
