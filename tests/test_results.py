@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from autograder import check
 from autograder.assignments import all_checks, names
 from autograder.engine.compare import Close
 from autograder.engine.declare import Aspect, Case, Check
+from autograder.engine.observe import Captured, quiet
 from autograder.engine.results import MIME, CheckResult
 from autograder.engine.run import run_check
 
@@ -202,3 +204,11 @@ def test_checks_can_be_found() -> None:
 def test_mime_bundle_has_all_faces() -> None:
     bundle = result_of(lambda shape, p, rng: None)._repr_mimebundle_()
     assert set(bundle) == {"text/plain", "text/html", MIME}
+
+
+def test_garbage_of_others_is_not_what_a_function_printed() -> None:
+    printed = Captured()
+    with quiet(printed):
+        warnings.warn("careful", stacklevel=1)
+        warnings.warn("unclosed event loop", ResourceWarning, stacklevel=1)
+    assert printed.getvalue() == "UserWarning: careful\n"

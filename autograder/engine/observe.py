@@ -126,13 +126,17 @@ def parts(value: Any, *names: str) -> tuple[Any, ...]:
 
 @contextlib.contextmanager
 def quiet(printed: Captured) -> Iterator[None]:
-    """Collect standard output, standard error and warnings in ``printed``."""
+    """Collect standard output, standard error and warnings in ``printed``.
+
+    Not ResourceWarning, which comes when garbage is collected, whoever left it.
+    """
     with (
         contextlib.redirect_stdout(printed),
         contextlib.redirect_stderr(printed),
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("default")
+        warnings.simplefilter("ignore", ResourceWarning)
         try:
             yield
         finally:
