@@ -82,9 +82,11 @@ def rename_submission(assignment: str, student: str, notebooks: list[str]) -> No
     if not paths:
         return
     folder = paths[0].parent
-    course = Course(Path())
     name = folder.name
-    if name not in course.notebooks or any(p.stem == name for p in paths):
+    if any(p.stem == name for p in paths):
+        return
+    course = Course(Path())
+    if name not in course.notebooks:
         return
     ours = course.read(name)
 

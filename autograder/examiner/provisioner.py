@@ -38,7 +38,6 @@ class Zygote:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
-        self._environment: dict[str, str] = {}
         self.refuses = False
 
     def fork(self, request: dict[str, Any], environment: dict[str, str]) -> int | None:
