@@ -77,7 +77,7 @@ def main() -> None:
                 own, passed = floor(*functions_of(path, name))
                 assert passed, name
                 start = time.process_time() + kernels.seconds
-                report = grade(path, course, name)
+                report = grade(path, course, name, f"student {run}")
                 took = time.process_time() + kernels.seconds - start
                 assert report.points == report.max_points, report
                 if run:  # the first one warms up

@@ -21,7 +21,7 @@ ENTRIES = [
 
 def trials_of(check: Check, entry: Misconception, seed: int | None = None) -> list[Trial]:
     trials: list[Trial] = []
-    run_trials(check, entry.functions, seed, Captured(), trials)
+    run_trials(check, entry.functions, seed, Captured(), trials, set())
     return trials
 
 

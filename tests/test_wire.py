@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
+import struct
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from hypothesis.extra import numpy as hnp
 
 from autograder.assignments.dropout.misconceptions import NoisyClassifier
 from autograder.examiner import wire
-from autograder.examiner.wire import Token, WireError
+from autograder.examiner.wire import Kind, Token, WireError
 
 scalars = (
     st.none()
@@ -22,6 +23,7 @@ scalars = (
     | st.integers()
     | st.floats()
     | st.text()
+    | st.binary()
     | hnp.arrays(
         st.sampled_from(["float64", "float32", "int64", "uint8", "bool", ">f8", "float16"]),
         hnp.array_shapes(min_dims=0, min_side=0, max_side=4),
@@ -91,7 +93,7 @@ class Evil:
 @pytest.mark.parametrize(
     "value",
     [
-        Evil(), lambda: 0, object(), {1, 2}, b"bytes", 1j, np.array([object()]), np.array(["text"]),
+        Evil(), lambda: 0, object(), {1, 2}, range(3), 1j, np.array([object()]), np.array(["text"]),
         np.ma.masked_array([1.0]), np.array([1.0]).view(np.recarray), np.longdouble(1),
         type("Float", (float,), {})(1.0), type("Int", (int,), {})(1), 1 << 5000,
     ],
@@ -117,7 +119,9 @@ def test_own_dataclasses_travel_only_towards_the_student() -> None:
     with pytest.raises(WireError):
         wire.loads(message)
     with pytest.raises(WireError):
-        wire.loads(b'["o", "os.system", ["d", []]]', own=True)
+        wire.loads(message_of(extension(Kind.OBJECT, ["os.system", {}])), own=True)
+    with pytest.raises(WireError):
+        wire.loads(message_of(extension(Kind.OBJECT, [wire.OWN + "dropout.nothing", {}])), own=True)
 
 
 @given(st.binary(max_size=300))
@@ -127,19 +131,37 @@ def test_any_bytes_give_a_value_or_a_clean_error(data: bytes) -> None:
         wire.loads(data)
 
 
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
-    | st.sampled_from(["a", "s", "d", "t", "l", "i", "f", "g", "p", "k", "o", "<f8", "|O", "|V8", "<M8"]),
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+def extension(kind: int, *contents: object, raw: bytes = b"") -> msgpack.ExtType:
+    """Return an extension type that contains values, or raw bytes."""
+    return msgpack.ExtType(kind, b"".join(map(msgpack.packb, contents)) + raw)
+
+
+def message_of(text: object, arrays: bytes = b"") -> bytes:
+    """Return a message with any MessagePack text."""
+    packed = text if isinstance(text, bytes) else msgpack.packb(text)
+    return wire.LENGTH.pack(len(packed)) + packed + arrays
+
+
+extensions = st.integers(0, 10)
+texts = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(max_size=5)
+    | st.sampled_from(["MT19937", "bit_generator", "state", "key", "pos"])
+    | st.builds(msgpack.ExtType, extensions, st.binary(max_size=40))
+    | st.builds(
+        lambda dtype, shape: msgpack.ExtType(Kind.ARRAY, dtype + struct.pack(f"<{len(shape)}q", *shape)),
+        st.sampled_from([b"<f8", b"|b1", b"|O8", b"<M8", b"|V8"]), st.lists(st.integers(-1, 4), max_size=3),
+    ),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=2), inner, max_size=3)
+    | st.builds(extension, extensions, inner),
     max_leaves=20,
 )  # fmt: skip
 
 
-@given(json_values)
-@settings(max_examples=400, deadline=None)
-def test_any_json_gives_a_value_or_a_clean_error(value: object) -> None:
+@given(texts, st.binary(max_size=100))
+@settings(max_examples=500, deadline=None)
+def test_any_text_gives_a_value_or_a_clean_error(text: object, arrays: bytes) -> None:
     with contextlib.suppress(WireError):
-        wire.loads(json.dumps(value).encode())
+        wire.loads(message_of(text, arrays))
 
 
 @given(st.data())
@@ -149,7 +171,7 @@ def test_damaged_messages_give_a_value_or_a_clean_error(data: st.DataObject) -> 
         wire.dumps([np.random.default_rng(0), np.random.Generator(np.random.MT19937(1)), np.eye(2)])
     )
     for _ in range(data.draw(st.integers(1, 4))):
-        good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(32, 126))
+        good[data.draw(st.integers(0, len(good) - 1))] = data.draw(st.integers(0, 255))
     try:
         value = wire.loads(bytes(good))
     except WireError:
@@ -159,27 +181,58 @@ def test_damaged_messages_give_a_value_or_a_clean_error(data: st.DataObject) -> 
             item.random(3)
 
 
+def nested(kind: Kind, depth: int) -> bytes:
+    text = msgpack.packb([])
+    for _ in range(depth):
+        text = msgpack.packb(msgpack.ExtType(kind, text))
+    return text
+
+
 @pytest.mark.parametrize(
     "message",
     [
-        b"[" * 100_000,
-        b'["i", "0x' + b"f" * 10_000 + b'"]',
-        b"1" * 10_000,
-        b"1e999",
-        b"NaN",
-        b'["a", "<f8", [1000000000, 1000000000], ""]',
-        b'["a", "<f8", [-1], ""]',
-        b'["a", "<f8", [true], "AAAAAAAAAAA="]',
-        b'["a", "|O", [1], "AAAAAAAAAAA="]',
-        b'["a", "<f8,<f8", [0], ""]',
-        b'["g", ["d", [["bit_generator", "MT19937"]]]]',
-        b'["p", "0x1", "-0x1", "0x0", "0x0"]',
-        b'["p", "0x1", "0x1", "0x0", "0x1ffffffff"]',
-        b'["p", "0x1", "0x1", "0x0", "zero"]',
-        b'["d", [[["l", []], 1]]]',
-        b'["d", [[1]]]',
+        b"",
+        b"\xff\xff\xff\xff",
+        message_of(b""),
+        message_of(b"\x91" * 100_000),
+        message_of(b"\xdd\xff\xff\xff\xff"),
+        message_of(nested(Kind.TUPLE, 40)),
+        message_of(nested(Kind.TUPLE, 5_000)),
+        message_of(b"\x90" * (wire.MAX_TEXT + 1)),
+        message_of([1], b"left over"),
+        message_of(extension(Kind.INTEGER, raw=b"1" * 10_000)),
+        message_of(extension(Kind.ARRAY, raw=b"<f8" + struct.pack("<2q", 10**9, 10**9))),
+        message_of(extension(Kind.ARRAY, raw=b"<f8" + struct.pack("<q", -1))),
+        message_of(extension(Kind.ARRAY, raw=b"<f8" + b"123")),
+        message_of(extension(Kind.ARRAY, raw=b"<f8" + struct.pack("<40q", *[1] * 40)), b"1" * 8),
+        message_of(extension(Kind.ARRAY, raw=b"|O8" + struct.pack("<q", 1)), b"1" * 8),
+        message_of(extension(Kind.ARRAY, raw=b"")),
+        message_of(extension(Kind.SCALAR, raw=b"<f8" + struct.pack("<q", 1)), b"1" * 8),
+        message_of(extension(Kind.GENERATOR, {"bit_generator": "MT19937"})),
+        message_of(extension(Kind.GENERATOR, {"bit_generator": "RandomState"})),
+        message_of(extension(Kind.PCG64, raw=b"short")),
+        message_of(extension(Kind.TOKEN, [True, "bool"])),
+        message_of(extension(Kind.TOKEN, ["1", "text"])),
+        message_of(extension(Kind.TUPLE, "no list")),
+        message_of(extension(Kind.TUPLE, [], [])),
+        message_of(extension(100, 1)),
+        message_of(b"\x81\x90\x01"),  # a dict whose key is a list
     ],
-)
+    ids=lambda m: m[:20].hex(),
+)  # fmt: skip
 def test_hostile_messages(message: bytes) -> None:
     with pytest.raises(WireError):
         wire.loads(message)
+
+
+def test_what_is_nested_too_deeply_is_refused() -> None:
+    loop: list[object] = []
+    loop.append(loop)
+    with pytest.raises(WireError):
+        wire.dumps(loop)
+    deep: tuple[object, ...] = ()
+    for _ in range(100):
+        deep = (deep,)
+    with pytest.raises(WireError):
+        wire.dumps(deep)
+    wire.loads(wire.dumps(deep, lambda _value: 0))

@@ -1,16 +1,25 @@
-"""Where does long work run that calls a student function thousands of times?
+"""How are functions called that may live in another process?
 
-Beside the function. A plain function lives in this process, so the work is simply called. A function
-that lives in another process brings a method ``colocated`` that runs the work over there; the checks
-need not know which it is.
+A plain function lives in this process and is simply called. One that lives elsewhere also brings the methods of
+:class:`Elsewhere`, for every message to it takes longer than most calls:
+
+- :func:`colocate` runs work beside the function which calls it many times;
+- :func:`plan` lets it know of the calls that follow, so that they need not be asked for one at a time.
+
+The checks need not know which it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+import contextlib
+import copy
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from autograder.engine.declare import Functions
+
+Observe = TypeVar("Observe", bound=Callable[..., Any])
 
 
 @runtime_checkable
@@ -24,6 +33,19 @@ class Elsewhere(Protocol):
         ...
 
 
+@runtime_checkable
+class Plannable(Protocol):
+    """A function that can be told what it will be called with."""
+
+    def planning(self) -> AbstractContextManager[None]:
+        """In the body, note calls and raise :class:`Planned` instead; they are made next, in the same order."""
+        ...
+
+
+class Planned(BaseException):
+    """Raised by a call that is only planned."""
+
+
 def colocate(work: Callable[..., Any], functions: Functions, **arguments: Any) -> Any:
     """Run ``work(*functions, **arguments)`` in the process in which ``functions`` live.
 
@@ -34,3 +56,83 @@ def colocate(work: Callable[..., Any], functions: Functions, **arguments: Any) -
     if isinstance(first, Elsewhere):
         return first.colocated(work, functions, arguments)
     return work(*functions, **arguments)
+
+
+def plan(functions: Functions, observations: Iterable[Callable[[], Any]]) -> None:
+    """Make each observation up to its first call, if the functions can make use of that.
+
+    The observations must follow next, in this order, and make one call each: see :func:`one_call`.
+    """
+    first: object = functions[0]
+    if isinstance(first, Plannable):
+        with first.planning():
+            for observation in observations:
+                with contextlib.suppress(Planned):
+                    observation()
+
+
+def one_call(observe: Observe) -> Observe:
+    """Mark an ``observe`` that makes exactly one call (or colocates one piece of work).
+
+    The arguments must follow from the case alone; then the calls for many cases can be sent ahead.
+    """
+    observe.one_call = True  # type: ignore[attr-defined]
+    return observe
+
+
+def in_turn(
+    function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], named: dict[str, Any]
+) -> list[Any]:
+    """Work to colocate: call a function on each tuple of arguments, and return copies of the results."""
+    return [copied(function(*call, **copy.deepcopy(named))) for call in calls]
+
+
+def passes(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    calls: Sequence[tuple[Any, ...]],
+    named: dict[str, Any],
+    douts: Sequence[Any],
+    which: int = 0,
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """Work to colocate: several forward calls, then backward calls with the cache of one of them.
+
+    Parameters
+    ----------
+    forward:
+        Returns a tuple whose second part is the cache.
+    backward:
+        ``backward(dout, cache)``.
+    calls, named:
+        The arguments of each forward call, and those by name that are common to all.
+    douts:
+        The upstream gradient of each backward call.
+    which:
+        The number of the forward call whose cache is used.
+
+    Returns
+    -------
+    tuple
+        What ``forward`` returned, with None for the caches; what ``backward`` returned; the ``douts`` after it.
+    """
+    results = [forward(*call, **copy.deepcopy(named)) for call in calls]
+    out = [_without_cache(result) for result in results]
+    if not isinstance(results[which], tuple) or len(results[which]) < 2:
+        return out, [], []
+    cache = results[which][1]
+    return out, [copied(backward(dout, cache)) for dout in douts], list(douts)
+
+
+def _without_cache(result: Any) -> Any:
+    if isinstance(result, tuple) and len(result) > 1:
+        return copied((result[0], None, *result[2:]))
+    return copied(result)
+
+
+def copied(value: Any) -> Any:
+    """Return a value whose arrays are copies, so that later calls cannot change it."""
+    if type(value) is tuple or type(value) is list:
+        return type(value)(copied(item) for item in value)
+    if type(value) is dict:
+        return {key: copied(item) for key, item in value.items()}
+    return value.copy() if hasattr(value, "copy") and type(value).__module__ == "numpy" else value

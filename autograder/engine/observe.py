@@ -46,8 +46,12 @@ class Captured(io.StringIO):
 def observe(
     aspect: Aspect, functions: Functions, case: Case, printed: Captured
 ) -> Observation | Raised:
-    """Run ``aspect.observe`` on one case; never raises an ``Exception``."""
-    with quiet(printed), known_global_random_state():
+    """Run ``aspect.observe`` on one case; never raises an ``Exception``.
+
+    NumPy's global random state is seeded first: see :func:`kept_global_random_state`.
+    """
+    with quiet(printed):
+        np.random.seed(GLOBAL_SEED)
         try:
             return aspect.observe(functions, case)
         except (Exception, SystemExit) as error:
@@ -145,10 +149,9 @@ def quiet(printed: Captured) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def known_global_random_state() -> Iterator[None]:
-    """Seed ``numpy.random``'s global state, and put the caller's back afterwards."""
+def kept_global_random_state() -> Iterator[None]:
+    """Put ``numpy.random``'s global state back afterwards."""
     state = np.random.get_state()
-    np.random.seed(GLOBAL_SEED)
     try:
         yield
     finally:

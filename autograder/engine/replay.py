@@ -9,13 +9,32 @@ invertible scrambling ("tempering"), and a double is made of two of them (Matsum
 
 from __future__ import annotations
 
-import copy
+from typing import Any
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 from numpy.typing import NDArray
 
 STATE_WORDS = 624
 MAX_DOUBLES = STATE_WORDS // 2
+
+
+class _AnySeed(ISeedSequence):
+    """A seed for generators whose state is set right after: costs less than a random one."""
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint32) -> NDArray[Any]:
+        return np.ones(n_words, dtype)
+
+
+ANY_SEED: Any = _AnySeed()
+
+
+def copied(rng: np.random.Generator) -> np.random.Generator:
+    """Return a generator in the same state, as ``copy.deepcopy`` does, in a fifth of its time."""
+    bits: Any = type(rng.bit_generator)
+    bits = bits(ANY_SEED)
+    bits.state = rng.bit_generator.state
+    return np.random.Generator(bits)
 
 
 def generator_drawing(doubles: NDArray[np.float64]) -> np.random.Generator:
@@ -41,7 +60,7 @@ def generator_drawing(doubles: NDArray[np.float64]) -> np.random.Generator:
     words = np.empty(STATE_WORDS, dtype=np.uint64)
     words[0::2] = (integers >> np.uint64(26)) << np.uint64(5)
     words[1::2] = (integers & np.uint64(2**26 - 1)) << np.uint64(6)
-    bits = np.random.MT19937()
+    bits = np.random.MT19937(ANY_SEED)
     bits.state = {
         "bit_generator": "MT19937",
         "state": {"key": _untemper(words).astype(np.uint32), "pos": 0},
@@ -64,7 +83,7 @@ def generator_keeping(keep: NDArray[np.bool_], p: float) -> np.random.Generator:
 
 def same_stream(one: np.random.Generator, other: np.random.Generator) -> bool:
     """Tell whether two generators would draw the same numbers next (neither is advanced)."""
-    first, second = (copy.deepcopy(g).integers(2**63, size=4) for g in (one, other))
+    first, second = (copied(g).integers(2**63, size=4) for g in (one, other))
     return bool(np.array_equal(first, second))
 
 

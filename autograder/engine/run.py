@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from autograder.engine.colocate import plan
 from autograder.engine.compare import Raised
 from autograder.engine.declare import Check, Misconception
 from autograder.engine.diagnosis import Trial, explain, judge
 from autograder.engine.limits import OutOfTime, time_limit
 from autograder.engine.messages import _
-from autograder.engine.observe import Captured, observe
+from autograder.engine.observe import Captured, kept_global_random_state, observe
 from autograder.engine.results import AspectResult, CheckResult, Ending, Failure, Named
 
 PUBLIC_SEED = 4  # with it the smallest dropout cases have kept and dropped units
@@ -38,21 +40,25 @@ def run_check(
         Whether each aspect holds, the smallest failing case, and the mistakes that explain it.
         Student code cannot make this raise: an exception or an endless loop is a failed aspect.
     """
+    with kept_global_random_state():
+        return _run(check, functions, hidden_seed)
+
+
+def _run(
+    check: Check, functions: tuple[Callable[..., Any], ...], hidden_seed: int | None
+) -> CheckResult:
     printed = Captured()
     trials: list[Trial] = []
+    complete: set[str] = set()
     out_of_time = False
     try:
         with time_limit(check.seconds):
-            run_trials(check, functions, hidden_seed, printed, trials)
+            run_trials(check, functions, hidden_seed, printed, trials, complete)
     except OutOfTime:
         out_of_time = True
-    ran = {t.aspect.name for t in trials}
     failed = {t.aspect.name for t in trials if t.failed}
-    if (
-        out_of_time
-    ):  # the aspect that was cut short, and all that follow, have not been shown to hold
-        cut = trials[-1].aspect.name if trials else None
-        failed |= {a.name for a in check.aspects if a.name not in ran or a.name == cut}
+    # The aspect that was cut short, and all that follow, have not been shown to hold.
+    failed |= {a.name for a in check.aspects if a.name not in complete}
 
     unwritten = all(t.failed for t in trials) and any(
         isinstance(t.seen, Raised) and t.seen.type == "NotImplementedError" for t in trials
@@ -95,12 +101,20 @@ def run_trials(
     hidden_seed: int | None,
     printed: Captured,
     trials: list[Trial],
+    complete: set[str],
 ) -> None:
-    """Append a trial to ``trials`` for every case of every aspect (kept when cut short by a limit)."""
+    """Append a trial to ``trials`` for every case of every aspect, and its name to ``complete`` after the last.
+
+    Both are kept when a limit cuts this short.
+    """
     for i, aspect in enumerate(check.aspects):
         seed = [PUBLIC_SEED if hidden_seed is None else hidden_seed, i]
-        for case in aspect.cases(np.random.default_rng(seed), hidden_seed is not None):
+        cases = aspect.cases(np.random.default_rng(seed), hidden_seed is not None)
+        if getattr(aspect.observe, "one_call", False):
+            plan(functions, [partial(observe, aspect, functions, c, Captured()) for c in cases])
+        for case in cases:
             trials.append(judge(aspect, case, observe(aspect, functions, case, printed)))
+        complete.add(aspect.name)
 
 
 def _failure(trial: Trial) -> Failure:

@@ -20,6 +20,7 @@ from autograder.engine.observe import Captured, quiet, raised
 from autograder.examiner import wire
 
 HEADER = struct.Struct(">Q")
+CHUNK = 1 << 16  # bytes that are read at once; memory for more costs more than reading again
 STATE_BYTES = 2500  # of the Mersenne Twister: 624 words and a position
 
 
@@ -33,19 +34,24 @@ class Memory:
 
 def serve(path: str, namespace: dict[str, Any]) -> None:
     """Answer requests from the socket at ``path`` with the functions of ``namespace``."""
-    memory = Memory()
+    memory, replies = Memory(), bytearray()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.connect(path)
-        while (request := receive(connection)) is not None:
-            send(connection, answer(wire.loads(request, own=True), namespace, memory))
+        requests = Requests(connection)
+        while (request := requests.next()) is not None:
+            replies += framed(answer(wire.loads(request, own=True), namespace, memory))
+            if len(replies) > CHUNK or not requests.more:  # each reply wakes the examiner
+                connection.sendall(replies)
+                replies.clear()
 
 
 def answer(request: Any, namespace: dict[str, Any], memory: Memory) -> bytes:
     """Carry out one request and return the encoded reply.
 
-    A request is ``(function, arguments, keywords, state)``, a reply ``(returned, raised, changed, state,
-    printed)``: what was returned, or the exception as type name, message and line; the arguments that were
-    changed, with their positions; the state of NumPy's global generator, if it is another than before.
+    A request is ``[function, arguments, keywords, state]``, a reply ``[returned, raised, changed, state,
+    printed]``: what was returned, or the exception as type name, message and line; the arguments that were
+    changed, with their positions; the state of NumPy's global generator, if it is another than before (in a
+    request it may also be a seed).
     """
 
     def keep(value: Any) -> int:
@@ -67,7 +73,9 @@ def answer(request: Any, namespace: dict[str, Any], memory: Memory) -> bytes:
     arguments = [fetch(argument) for argument in given]
     keywords = {keyword: fetch(value) for keyword, value in named.items()}
     before = [_snapshot(argument) for argument in arguments]
-    if state is not None:
+    if type(state) is int:
+        memory.state = GlobalState.seeded(state)
+    elif state is not None:
         np.random.set_state(state)
         memory.state = GlobalState(state)
     returned, failure = None, None
@@ -88,9 +96,9 @@ def answer(request: Any, namespace: dict[str, Any], memory: Memory) -> bytes:
         memory.state = GlobalState()
         moved = memory.state.state
     try:
-        return wire.dumps((returned, failure, changed, moved, printed.getvalue()), keep)
+        return wire.dumps([returned, failure, changed, moved, printed.getvalue()], keep)
     except wire.WireError as error:
-        return wire.dumps((None, ("WireError", str(error), ""), [], moved, printed.getvalue()))
+        return wire.dumps([None, ("WireError", str(error), ""), [], moved, printed.getvalue()])
 
 
 class GlobalState:
@@ -104,12 +112,23 @@ class GlobalState:
         self.state: Any = np.random.get_state(legacy=True) if state is None else state
         self._memory = _generators_memory()
 
+    @staticmethod
+    def seeded(seed: int) -> GlobalState:
+        """Seed the generator and return its state."""
+        np.random.seed(seed)
+        if seed not in _seeded:
+            _seeded[seed] = GlobalState()
+        return _seeded[seed]
+
     def is_current(self) -> bool:
         """Tell whether the generator still has this state."""
         if not self.state[3]:
             return self._memory == _generators_memory()
         now: Any = np.random.get_state(legacy=True)
         return bool(self.state[2:] == now[2:] and np.array_equal(self.state[1], now[1]))
+
+
+_seeded: dict[int, GlobalState] = {}
 
 
 def _generators_memory() -> bytes:
@@ -161,23 +180,41 @@ def _seen(value: Any) -> Any:
     return Stay(value) if callable(value) else value
 
 
-def send(connection: socket.socket, data: bytes) -> None:
-    """Send one message with its length."""
-    connection.sendall(HEADER.pack(len(data)) + data)
+def framed(data: bytes) -> bytes:
+    """Return a message with its length before it."""
+    return HEADER.pack(len(data)) + data
 
 
-def receive(connection: socket.socket) -> bytes | None:
-    """Return the next message, or None when the other side hung up.
+class Requests:
+    """The messages that arrive on a connection."""
 
-    Raises
-    ------
-    WireError
-        If it is too large.
-    """
-    header = _exactly(connection, HEADER.size)
-    if header is None:
-        return None
-    return _exactly(connection, announced(header))
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection, self._data = connection, bytearray()
+
+    @property
+    def more(self) -> bool:
+        """Whether another one has arrived, or is arriving."""
+        return bool(self._data)
+
+    def next(self) -> bytes | None:
+        """Return the next one, or None when the other side hung up.
+
+        Raises
+        ------
+        WireError
+            If it is too large.
+        """
+        size = None
+        while size is None or len(self._data) < size:
+            if size is None and len(self._data) >= HEADER.size:
+                size = HEADER.size + announced(bytes(self._data[: HEADER.size]))
+            elif chunk := self._connection.recv(CHUNK):
+                self._data += chunk
+            else:
+                return None
+        message = bytes(self._data[HEADER.size : size])
+        del self._data[:size]
+        return message
 
 
 def announced(header: bytes) -> int:
@@ -192,13 +229,3 @@ def announced(header: bytes) -> int:
     if size > wire.MAX_BYTES:
         raise wire.WireError(f"a message of {size} bytes is too large")
     return int(size)
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes | None:
-    data = bytearray()
-    while len(data) < size:
-        chunk = connection.recv(min(size - len(data), 1 << 20))
-        if not chunk:
-            return None
-        data += chunk
-    return bytes(data)

@@ -11,23 +11,30 @@ import contextlib
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from autograder.engine.colocate import Planned
 from autograder.engine.declare import Functions
 from autograder.engine.limits import OutOfTime, remaining
 from autograder.engine.messages import _
+from autograder.engine.observe import GLOBAL_SEED, kept_global_random_state
 from autograder.examiner import shared, wire
-from autograder.examiner.inside import HEADER, GlobalState, announced, send
+from autograder.examiner.inside import CHUNK, HEADER, GlobalState, announced, framed
 from autograder.examiner.kernel import Kernel
 
 LARGE = 1_000_000  # bytes; arrays of this size are sent once per channel
 TICK = 0.5  # seconds after which a waiting examiner looks whether the kernel is still there
 ACCEPT_SECONDS = 5.0  # an idle kernel connects within milliseconds
+
+with kept_global_random_state():
+    SEEDED = GlobalState.seeded(GLOBAL_SEED)
 
 
 class RemoteFailure(Exception):
@@ -67,7 +74,7 @@ class Reply:
             If it is not of the right form.
         """
         match value:
-            case (returned, raised, list(changed), state, str(printed)):
+            case [returned, raised, list(changed), state, str(printed)]:
                 pass
             case _:
                 raise wire.WireError("not a reply")
@@ -105,6 +112,10 @@ class Channel:
         self._connection, self._alive, self._seconds = connection, alive, seconds
         self._stored: dict[int, tuple[Any, wire.Token]] = {}
         self._state: GlobalState | None = None  # that NumPy has here and over there
+        self._received = bytearray()
+        self._is_planning = False
+        self._planned: deque[tuple[str, bytes]] = deque()  # requests that will be made next
+        self._ahead: deque[str] = deque()  # the functions of those that were sent already
         self.broken = False
 
     def request(self, function: str, arguments: list[Any], keywords: dict[str, Any]) -> Reply:
@@ -114,17 +125,23 @@ class Channel:
         ------
         KernelDied
             If no reply comes, or one that is not a message. The channel is of no use afterwards.
+        Planned
+            If it was only noted; see :meth:`planning`.
         """
         if self.broken:
             raise KernelDied(_("the kernel did not survive an earlier call"))
-        ours = None
-        if self._state is None or not self._state.is_current():
-            self._state = GlobalState()
-            ours = self._state.state
-        message = (function, arguments, keywords, ours)
+        is_planned = bool(self._planned or self._ahead) and not self._is_planning
+        if not is_planned:
+            message = framed(wire.dumps([function, arguments, keywords, self._our_state()]))
+        if self._is_planning:
+            self._planned.append((function, message))
+            raise Planned
         self.broken = True  # until a whole reply was read: a limit may interrupt us anywhere
         try:
-            send(self._connection, wire.dumps(message))
+            if is_planned:
+                self._send_ahead(function)
+            else:
+                self._connection.sendall(message)
             reply = self._reply()
         except (OSError, wire.WireError) as error:
             raise KernelDied(_("the kernel died or sent nonsense")) from error
@@ -134,17 +151,58 @@ class Channel:
         self.broken = False
         return reply
 
+    def _our_state(self) -> Any:
+        """Return what a request says of the state of NumPy's global generator; None if it is known there."""
+        if SEEDED.is_current():  # as at the beginning of each observation
+            self._state = SEEDED
+            return GLOBAL_SEED
+        if self._state is not None and self._state.is_current():
+            return None
+        self._state = GlobalState()
+        return self._state.state
+
+    @contextlib.contextmanager
+    def planning(self) -> Iterator[None]:
+        """In the body, note requests and raise :class:`Planned`; the same must be made next, in this order."""
+        self._is_planning = True
+        try:
+            yield
+        finally:
+            self._is_planning = False
+
+    def _send_ahead(self, function: str) -> None:
+        """Take the next planned request as made; send it, and as many more as fit without being read.
+
+        Raises
+        ------
+        RuntimeError
+            If it is for another function.
+        """
+        if not self._ahead:
+            batch = bytearray()
+            while self._planned and (not batch or len(batch) + len(self._planned[0][1]) <= CHUNK):
+                name, message = self._planned.popleft()
+                self._ahead.append(name)
+                batch += message
+            self._connection.sendall(batch)
+        if self._ahead.popleft() != function:
+            raise RuntimeError("this is not the call that was planned")
+
     def _reply(self) -> Reply:
         deadline = time.monotonic() + self._seconds
-        data, size = bytearray(), HEADER.size
-        while len(data) < size:
-            if remaining() <= 0:
+        data, size, timeout = self._received, HEADER.size, None
+        while len(data) < size or size == HEADER.size:
+            if len(data) >= HEADER.size == size:
+                size += announced(bytes(data[:size]))
+                continue
+            if (left := remaining()) <= 0:
                 raise OutOfTime
             if time.monotonic() > deadline:
                 raise OSError("no reply in time")
-            self._connection.settimeout(min(TICK, remaining()))
+            if timeout != (timeout := min(TICK, left)):
+                self._connection.settimeout(timeout)
             try:
-                chunk = self._connection.recv(1 << 20)
+                chunk = self._connection.recv(CHUNK)
             except TimeoutError:
                 if not self._alive():
                     raise OSError("the kernel is gone") from None
@@ -152,11 +210,11 @@ class Channel:
             if not chunk:
                 raise OSError("the kernel hung up")
             data += chunk
-            if size == HEADER.size and len(data) >= size:
-                size += announced(bytes(data[:size]))
-        if len(data) > size:
+        reply = bytes(data[HEADER.size : size])
+        del data[:size]
+        if data and not self._ahead:
             raise wire.WireError("more than one reply")
-        return Reply.of(wire.loads(bytes(data[HEADER.size :])))
+        return Reply.of(wire.loads(reply))
 
     def store(self, value: Any) -> Any:
         """Return the token that stands for a large array over there; it is sent, if at all, once."""
@@ -185,6 +243,10 @@ class RemoteFunction:
         """Call the function over there."""
         reply = self._channel.request(self.__name__, list(arguments), keywords)
         return take(reply, arguments)
+
+    def planning(self) -> AbstractContextManager[None]:
+        """Note what is called in the body instead of calling it; see :meth:`Channel.planning`."""
+        return self._channel.planning()
 
     def colocated(
         self, work: Callable[..., Any], functions: Functions, arguments: dict[str, Any]

@@ -1,33 +1,60 @@
 """What may cross between the examiner and the student's process? Plain data, by value.
 
-A message is a JSON text, preceded by its length and followed by the bytes of the arrays in it. Nothing is pickled
-and nothing is executed: any bytes decode to a plain value or raise :class:`WireError`. Carried are None, booleans, integers, floats, strings, tuples, lists, dicts, NumPy
-arrays and scalars of numeric dtypes, and NumPy generators by their state. Towards the student, so are
-the dataclasses that assignments define for their cases (:data:`OWN`). Back from the student, what cannot be carried stays
-there and is represented by a :class:`Token`.
+A message is a MessagePack text, preceded by its length and followed by the bytes of the arrays in it. Nothing is
+pickled and nothing is executed: any bytes decode to a plain value or raise :class:`WireError`. Carried are None,
+booleans, integers, floats, strings, bytes, tuples, lists, dicts, NumPy arrays and scalars of numeric dtypes, and NumPy
+generators by their state. Towards the student, so are the dataclasses that assignments define for their cases
+(:data:`OWN`). Back from the student, what cannot be carried stays there and is represented by a :class:`Token`.
+
+MessagePack's own types are used for what it can tell apart; :class:`Kind` numbers its extension types for the rest.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
-import json
 import math
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
+import msgpack
 import numpy as np
 
+from autograder.engine.replay import ANY_SEED
+
 LENGTH = struct.Struct(">I")
+PCG64 = struct.Struct("<16s16s?I")  # state, increment, has_uint32, uinteger
 MAX_BYTES = 256_000_000
-MAX_DEPTH = 30
-MAX_ITEMS = 200_000
+MAX_TEXT = (
+    8_000_000  # bytes of a message without its arrays; an empty list of one byte becomes one of 56
+)
+MAX_DEPTH = 30  # of tuples and other extension types; MessagePack has a limit of its own for lists and dicts
 MAX_DIMS = 32
 MAX_INT_BITS = 4096
+SMALL = 512  # bytes, the first size of a buffer
 OWN = "autograder.assignments."
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
+_DTYPES = {
+    np.dtype(order + kind).str
+    for order in "<>"
+    for kind in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
+}
+
+
+class Kind(IntEnum):
+    """What an extension type stands for."""
+
+    TUPLE = 1
+    ARRAY = 2
+    SCALAR = 3
+    INTEGER = 4
+    PCG64 = 5
+    GENERATOR = 6
+    TOKEN = 7
+    OBJECT = 8
 
 
 class WireError(ValueError):
@@ -42,7 +69,10 @@ class Token:
     type: str = "object"
 
 
-def dumps(value: Any, keep: Callable[[Any], int] | None = None) -> bytes:
+Keep = Callable[[Any], int]
+
+
+def dumps(value: Any, keep: Keep | None = None) -> bytes:
     """Encode a value.
 
     Parameters
@@ -58,13 +88,17 @@ def dumps(value: Any, keep: Callable[[Any], int] | None = None) -> bytes:
     WireError
         If a value cannot be carried, or the message would be too large.
     """
-    buffers: list[bytes] = []
-    head = json.dumps(_encode(value, keep, 0, buffers), allow_nan=False, separators=(",", ":"))
-    text = head.encode()
-    data = b"".join((LENGTH.pack(len(text)), text, *buffers))
-    if len(data) > MAX_BYTES:
-        raise WireError(f"a message of {len(data)} bytes is too large")
-    return data
+    encoding = _Encoding(keep)
+    try:
+        text = encoding.pack(value)
+    except (ValueError, OverflowError, RecursionError) as error:
+        if isinstance(error, WireError):
+            raise
+        raise WireError("a value is nested too deeply to be carried") from error
+    size = len(text) + sum(map(len, encoding.arrays))
+    if len(text) > MAX_TEXT or size > MAX_BYTES:
+        raise WireError(f"a message of {size} bytes is too large")
+    return b"".join((LENGTH.pack(len(text)), text, *encoding.arrays))
 
 
 def loads(data: bytes, own: bool = False) -> Any:
@@ -87,129 +121,148 @@ def loads(data: bytes, own: bool = False) -> Any:
     try:
         (length,) = LENGTH.unpack_from(data)
         start = LENGTH.size + length
-        if start > len(data):
-            raise WireError("not a message: cut short")
+        if start > len(data) or length > MAX_TEXT:
+            raise WireError("not a message: cut short or too large")
         decoding = _Decoding(data, start, own)
-        value = decoding.decode(json.loads(data[LENGTH.size : start].decode("utf-8")), 0)
+        value = decoding.unpack(data[LENGTH.size : start])
         if decoding.offset != len(data):
             raise WireError("not a message: bytes left over")
         return value
     except WireError:
         raise
-    except (struct.error, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+    except (
+        struct.error, ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError,
+    ) as error:  # fmt: skip
         raise WireError(f"not a message: {type(error).__name__}") from error
     except (RecursionError, MemoryError) as error:
         raise WireError("not a message: too deep or too large") from error
 
 
-def _encode(value: Any, keep: Callable[[Any], int] | None, depth: int, buffers: list[bytes]) -> Any:
-    if depth > MAX_DEPTH:
-        return _stay(value, keep)
-    kind = type(value)
-    if value is None or kind is bool or kind is str:
-        return value
-    if kind is int:
-        return ["i", hex(value)] if value.bit_length() <= MAX_INT_BITS else _stay(value, keep)
-    if kind is float:
-        return value if math.isfinite(value) else ["f", repr(value)]
-    if kind is tuple or kind is list:
-        items = [_encode(item, keep, depth + 1, buffers) for item in value]
-        return ["t" if kind is tuple else "l", items]
-    if kind is dict:
-        pairs = [
-            [_encode(k, keep, depth + 1, buffers), _encode(v, keep, depth + 1, buffers)]
-            for k, v in value.items()
-        ]
-        return ["d", pairs]
-    if (kind is np.ndarray or isinstance(value, np.generic)) and _is_carried(value.dtype):
+class _Encoding:
+    """One message that is being encoded; ``arrays`` are the bytes of its arrays so far."""
+
+    def __init__(self, keep: Keep | None) -> None:
+        self.keep, self.depth, self.arrays = keep, 0, list[bytes]()
+
+    def pack(self, value: Any) -> bytes:
+        packer = msgpack.Packer(
+            default=self.extension,
+            strict_types=True,
+            unicode_errors="surrogatepass",
+            buf_size=SMALL,
+        )
+        packed: bytes = packer.pack(value)
+        return packed
+
+    def inner(self, kind: Kind, value: Any) -> msgpack.ExtType:
+        self.depth += 1
+        try:
+            return msgpack.ExtType(kind, self.pack(value))
+        finally:
+            self.depth -= 1
+
+    def extension(self, value: Any) -> msgpack.ExtType:
+        """Return what stands for a value that MessagePack has no type for."""
+        kind = type(value)
+        if self.depth >= MAX_DEPTH:
+            return self.stay(value)
+        if kind is tuple:
+            return self.inner(Kind.TUPLE, list(value))
+        if kind is np.ndarray and value.dtype.str in _DTYPES:
+            return self.array(Kind.ARRAY, value)
+        if isinstance(value, np.generic) and value.dtype.str in _DTYPES:
+            return self.array(Kind.SCALAR, value)
+        if kind is int and value.bit_length() <= MAX_INT_BITS:
+            size = value.bit_length() // 8 + 1
+            return msgpack.ExtType(Kind.INTEGER, value.to_bytes(size, "little", signed=True))
+        if kind is np.random.Generator:
+            bits = value.bit_generator
+            if type(bits) is np.random.PCG64:  # that of default_rng, which most calls carry
+                state = bits.state
+                numbers = (state["state"][name].to_bytes(16, "little") for name in ("state", "inc"))
+                data = PCG64.pack(*numbers, bool(state["has_uint32"]), state["uinteger"])
+                return msgpack.ExtType(Kind.PCG64, data)
+            if type(bits).__name__ in BIT_GENERATORS:
+                return self.inner(Kind.GENERATOR, bits.state)
+        if dataclasses.is_dataclass(kind) and kind.__module__.startswith(OWN):
+            fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(kind)}
+            return self.inner(Kind.OBJECT, [f"{kind.__module__}.{kind.__qualname__}", fields])
+        if kind is Token:
+            return self.inner(Kind.TOKEN, [value.number, value.type])
+        return self.stay(value)
+
+    def array(self, kind: Kind, value: Any) -> msgpack.ExtType:
         if value.nbytes > MAX_BYTES:
             raise WireError(f"an array of {value.nbytes} bytes is too large")
-        buffers.append(value.tobytes())
-        return ["a" if kind is np.ndarray else "s", value.dtype.str, list(value.shape)]
-    if kind is np.random.Generator:
-        bits = value.bit_generator
-        if type(bits) is np.random.PCG64:  # that of default_rng, which most calls carry: kept short
-            state = bits.state
-            own = state["state"]
-            numbers = (own["state"], own["inc"], state["has_uint32"], state["uinteger"])
-            return ["p", *(hex(number) for number in numbers)]
-        if type(bits).__name__ in BIT_GENERATORS:
-            return ["g", _encode(dict(bits.state), keep, depth + 1, buffers)]
-    if dataclasses.is_dataclass(kind) and kind.__module__.startswith(OWN):
-        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(kind)}
-        name = f"{kind.__module__}.{kind.__qualname__}"
-        return ["o", name, _encode(fields, keep, depth + 1, buffers)]
-    if kind is Token:
-        return ["k", value.number, value.type]
-    return _stay(value, keep)
+        self.arrays.append(value.tobytes())
+        shape = struct.pack(f"<{value.ndim}q", *value.shape)
+        return msgpack.ExtType(kind, value.dtype.str.encode() + shape)
 
-
-def _stay(value: Any, keep: Callable[[Any], int] | None) -> Any:
-    name = type(value).__name__[:80]
-    if keep is None:
-        raise WireError(f"a value of type {name} cannot be carried")
-    return ["k", keep(value), name]
-
-
-def _is_carried(dtype: np.dtype[Any]) -> bool:
-    return dtype.kind in "biuf" and dtype.itemsize <= 8
+    def stay(self, value: Any) -> msgpack.ExtType:
+        name = type(value).__name__[:80]
+        if self.keep is None:
+            raise WireError(f"a value of type {name} cannot be carried")
+        return msgpack.ExtType(Kind.TOKEN, msgpack.packb([self.keep(value), name]))
 
 
 class _Decoding:
     """One message that is being decoded; ``offset`` is where the next array begins."""
 
     def __init__(self, data: bytes, offset: int, own: bool) -> None:
-        self.data, self.offset, self.own, self.budget = data, offset, own, MAX_ITEMS
+        self.data, self.offset, self.own, self.depth = data, offset, own, 0
 
-    def decode(self, node: Any, depth: int) -> Any:
-        self.budget -= 1
-        if depth > MAX_DEPTH or self.budget < 0:
-            raise WireError("not a message: too deep or too large")
-        if node is None or isinstance(node, bool | str):
-            return node
-        if isinstance(node, float) and math.isfinite(node):
-            return node
-        if not isinstance(node, list) or not node:
-            raise WireError("not a message: unknown element")
-        match node:
-            case ["i", str(text)] if len(text) <= MAX_INT_BITS // 4 + 3:
-                return int(text, 16)
-            case ["f", "nan" | "inf" | "-inf" as text]:
-                return float(text)
-            case ["t" | "l" as kind, list(items)]:
-                values = [self.decode(item, depth + 1) for item in items]
-                return tuple(values) if kind == "t" else values
-            case ["d", list(pairs)]:
-                decoded = [[self.decode(x, depth + 1) for x in pair] for pair in pairs]
-                return {key: value for key, value in decoded}  # noqa: C416
-            case ["a" | "s" as kind, str(dtype), list(shape)]:
-                array = self._array(dtype, shape)
-                if kind == "a":
-                    return array
-                if array.shape != ():
-                    raise WireError("not a message: a scalar with a shape")
+    def unpack(self, text: bytes) -> Any:
+        self.depth += 1
+        if self.depth > MAX_DEPTH + 3:
+            raise WireError("not a message: too deep")
+        value = msgpack.unpackb(
+            text,
+            ext_hook=self.extension,
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
+            timestamp=1,  # MessagePack's own extension, as a number
+        )
+        self.depth -= 1
+        return value
+
+    def extension(self, code: int, data: bytes) -> Any:
+        """Return what an extension type stands for."""
+        if code == Kind.TUPLE:
+            items = self.unpack(data)
+            if type(items) is list:
+                return tuple(items)
+        elif code == Kind.ARRAY:
+            return self.array(data)
+        elif code == Kind.SCALAR:
+            array = self.array(data)
+            if array.shape == ():
                 return array[()]
-            case ["g", state]:
-                return _generator(self.decode(state, depth + 1))
-            case ["p", str(state), str(inc), str(has_uint32), str(uinteger)]:
-                return _pcg64(state, inc, has_uint32, uinteger)
-            case ["k", int(number), str(name)] if not isinstance(number, bool):
-                return Token(number, name[:80])
-            case ["o", str(name), fields] if self.own and name.startswith(OWN):
-                module, _dot, qualname = name.rpartition(".")
-                build = getattr(importlib.import_module(module), qualname)
-                return build(**self.decode(fields, depth + 1))
+        elif code == Kind.INTEGER:
+            if len(data) <= MAX_INT_BITS // 8 + 1:
+                return int.from_bytes(data, "little", signed=True)
+        elif code == Kind.PCG64:
+            return _pcg64(data)
+        elif code == Kind.GENERATOR:
+            return _generator(self.unpack(data))
+        elif code == Kind.TOKEN:
+            match self.unpack(data):
+                case [int(number), str(name)] if type(number) is int:
+                    return Token(number, name[:80])
+        elif code == Kind.OBJECT and self.own:
+            match self.unpack(data):
+                case [str(name), dict(fields)] if name.startswith(OWN):
+                    module, _dot, qualname = name.rpartition(".")
+                    return getattr(importlib.import_module(module), qualname)(**fields)
         raise WireError("not a message: unknown element")
 
-    def _array(self, dtype_name: str, shape: list[Any]) -> np.ndarray[Any, Any]:
-        if len(dtype_name) > 4 or len(shape) > MAX_DIMS:
+    def array(self, head: bytes) -> np.ndarray[Any, Any]:
+        name, ndim = head[:3].decode("ascii"), (len(head) - 3) // 8
+        if name not in _DTYPES or ndim > MAX_DIMS:
             raise WireError("not a message: an array of an unknown kind")
-        dtype = np.dtype(dtype_name)
-        if not _is_carried(dtype):
-            raise WireError("not a message: an array of an unknown kind")
-        if not all(type(n) is int and 0 <= n <= MAX_BYTES for n in shape):
+        shape = struct.unpack_from(f"<{ndim}q", head, 3)
+        if len(head) != 3 + 8 * ndim or not all(0 <= n <= MAX_BYTES for n in shape):
             raise WireError("not a message: an array without a proper shape")
-        count = math.prod(shape)
+        dtype, count = np.dtype(name), math.prod(shape)
         size = count * dtype.itemsize
         if self.offset + size > len(self.data):
             raise WireError("not a message: an array is cut short")
@@ -218,15 +271,16 @@ class _Decoding:
         return array.reshape(shape).copy()
 
 
-def _pcg64(*texts: str) -> np.random.Generator:
-    state, inc, has_uint32, uinteger = (int(text[:40], 16) for text in texts)
-    if not (0 <= state < 2**128 and 0 <= inc < 2**128 and 0 <= uinteger < 2**32):
-        raise WireError("not a message: a generator without a proper state")
-    bits = np.random.PCG64(0)
+def _pcg64(data: bytes) -> np.random.Generator:
+    state, increment, has_uint32, uinteger = PCG64.unpack(data)
+    bits = np.random.PCG64(ANY_SEED)
     bits.state = {
         "bit_generator": "PCG64",
-        "state": {"state": state, "inc": inc},
-        "has_uint32": int(has_uint32 != 0),
+        "state": {
+            "state": int.from_bytes(state, "little"),
+            "inc": int.from_bytes(increment, "little"),
+        },
+        "has_uint32": int(has_uint32),
         "uinteger": uinteger,
     }
     return np.random.Generator(bits)
@@ -235,7 +289,7 @@ def _pcg64(*texts: str) -> np.random.Generator:
 def _generator(state: Any) -> np.random.Generator:
     if not isinstance(state, dict) or state.get("bit_generator") not in BIT_GENERATORS:
         raise WireError("not a message: an unknown generator")
-    bits = getattr(np.random, state["bit_generator"])(0)
+    bits = getattr(np.random, state["bit_generator"])(ANY_SEED)
     if not _same_form(bits.state, state):
         raise WireError("not a message: a generator without a proper state")
     if state["bit_generator"] == "MT19937" and not 0 <= state["state"]["pos"] <= 624:

@@ -8,8 +8,18 @@ from typing import Any
 import numpy as np
 
 from autograder.assignments.batchnorm import oracle
-from autograder.assignments.batchnorm.layer import DEFAULTS, MODES, call, case, expected, of_dtype
+from autograder.assignments.batchnorm.layer import (
+    DEFAULTS,
+    MODES,
+    arguments,
+    call,
+    case,
+    expected,
+    of_dtype,
+    taken,
+)
 from autograder.assignments.batchnorm.running import Array, Rng, batch
+from autograder.engine.colocate import colocate, one_call, passes
 from autograder.engine.compare import Close, Expectation, Is, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
@@ -26,10 +36,26 @@ def pair_case(rng: Rng, n: int, d: int, training: bool, where: str = "", **more:
     return Case(c.label, c.given)
 
 
-def run(f: Functions, dout: Array, cache: Any) -> Observation:
-    """Call the student's backward function."""
-    gradients = parts(f[1](dout, cache), *NAMES)
-    return {name: array(value, name) for name, value in zip(NAMES, gradients, strict=True)}
+def run(
+    f: Functions, c: Case, *others: tuple[Any, ...], twice: bool = False
+) -> tuple[list[Observation], Array]:
+    """Call forward on a case, then on ``others``, then backward with the first cache, once or twice.
+
+    Returns the gradients of each backward call, and the upstream gradient after the last.
+    """
+    given, settings = arguments(c)
+    douts = [c.dout.copy(), c.dout.copy()][: 1 + twice]
+    forward, gradients, after = colocate(
+        passes, f[:2], calls=[given, *others], named=settings, douts=douts
+    )
+    taken(forward[0])
+    return [named(found) for found in gradients], after[0]
+
+
+def named(gradients: Any) -> Observation:
+    """Take apart what a backward function returned."""
+    found = zip(NAMES, parts(gradients, *NAMES), strict=True)
+    return {name: array(value, name) for name, value in found}
 
 
 def expect(c: Case, seen: Observation) -> Mapping[str, Expectation]:
@@ -52,9 +78,12 @@ def backward_aspects() -> list[Aspect]:
 def gradient_aspects() -> list[Aspect]:
     """Return what holds for the three gradients."""
 
+    @one_call
     def observe(f: Functions, c: Case) -> Observation:
-        return run(f, c.dout.copy(), call(f, c).cache)
+        (gradients,), _dout = run(f, c)
+        return gradients
 
+    @one_call
     def observe_forward(f: Functions, c: Case) -> Observation:
         return {"out of the forward pass": call(f, c).out}
 
@@ -86,11 +115,11 @@ def gradient_aspects() -> list[Aspect]:
         where = "other forward calls in both modes before the backward call"
         return [pair_case(rng, 4, 3, training, where) for training, _word in MODES]
 
+    @one_call
     def observe_later(f: Functions, c: Case) -> Observation:
-        cache = call(f, c).cache
-        for training in (c.training, not c.training):
-            call(f, c, c.x[::-1] * 2 + 1, training)
-        return run(f, c.dout.copy(), cache)
+        modes = (c.training, not c.training)
+        (gradients,), _dout = run(f, c, *(arguments(c, c.x[::-1] * 2 + 1, m)[0] for m in modes))
+        return gradients
 
     return [
         Aspect(
@@ -158,10 +187,9 @@ def contract_aspects() -> list[Aspect]:
     def mode_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         return [pair_case(rng, 4, 3, training, "backward called twice") for training, _w in MODES]
 
+    @one_call
     def observe_twice(f: Functions, c: Case) -> Observation:
-        cache, dout = call(f, c).cache, c.dout.copy()
-        first = run(f, dout, cache)
-        second = run(f, c.dout.copy(), cache)
+        (first, second), dout = run(f, c, twice=True)
         return {
             "dout after the call": dout,
             "a second backward call gives the same": all(
@@ -182,8 +210,10 @@ def contract_aspects() -> list[Aspect]:
             for training, _word in MODES
         ]
 
+    @one_call
     def observe_dtype(f: Functions, c: Case) -> Observation:
-        return {"dtype of dx": str(run(f, c.dout.copy(), call(f, c).cache)["dx"].dtype)}
+        (gradients,), _dout = run(f, c)
+        return {"dtype of dx": str(gradients["dx"].dtype)}
 
     def expect_dtype(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         return {"dtype of dx": Is(str(c.dout.dtype))}

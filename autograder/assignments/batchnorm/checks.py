@@ -7,7 +7,7 @@ from autograder.assignments.batchnorm.backward import backward_aspects
 from autograder.assignments.batchnorm.inference import count_aspects, fold_aspects
 from autograder.assignments.batchnorm.layer import forward_aspects
 from autograder.assignments.batchnorm.mnist import ACCURACY, MNIST_BATCHNORM
-from autograder.assignments.batchnorm.running import running_aspects, update_aspects, updated
+from autograder.assignments.batchnorm.running import running_aspects, update_aspects
 from autograder.engine.declare import Check
 from autograder.engine.messages import N_
 
@@ -17,7 +17,7 @@ CHECKS = (
         assignment="batchnorm",
         proves=N_("Your running statistics are PyTorch's after every batch, whatever its size."),
         takes=("update_running_stats",),
-        aspects=(*running_aspects(updated), *update_aspects()),
+        aspects=(*running_aspects(by_forward=False), *update_aspects()),
         misconceptions=misconceptions.of_update,
     ),
     Check(

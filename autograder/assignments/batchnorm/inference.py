@@ -11,6 +11,7 @@ import numpy as np
 from autograder.assignments.batchnorm import oracle
 from autograder.assignments.batchnorm.layer import DEFAULTS
 from autograder.assignments.batchnorm.running import Rng, after, expect_error, statistics, unchanged
+from autograder.engine.colocate import one_call
 from autograder.engine.compare import Close, Expectation, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
@@ -29,6 +30,7 @@ def count_aspects() -> list[Aspect]:
             stacks += [[int(n) for n in rng.integers(1, 500, k)] for k in (2, 5)]
         return [Case(f"features = {stack}", {"features": stack}) for stack in stacks]
 
+    @one_call
     def observe(f: Functions, c: Case) -> Observation:
         counts = parts(f[0](list(c.features)), *COUNTS)
         if not all(isinstance(n, int | float | np.number) for n in counts):
@@ -43,6 +45,7 @@ def count_aspects() -> list[Aspect]:
         stacks: list[list[int]] = [[0], [3, -2]] + ([[4, -int(rng.integers(1, 50))]] * hidden)
         return [Case(f"features = {stack}", {"features": stack}) for stack in stacks]
 
+    @one_call
     def observe_invalid(f: Functions, c: Case) -> Observation:
         return {"exception": attempt(lambda: f[0](list(c.features)))}
 
@@ -110,6 +113,7 @@ def fold_aspects() -> list[Aspect]:
         folded = f[0](*(given[k] for k in ("W", "b", "gamma", "beta", "running")), **settings)
         return {k: array(v, k) for k, v in zip(FOLDED, parts(folded, *FOLDED), strict=True)}
 
+    @one_call
     def observe(f: Functions, c: Case) -> Observation:
         return call(f, copy.deepcopy(dict(c.given)))
 
@@ -118,6 +122,7 @@ def fold_aspects() -> list[Aspect]:
         folded = oracle.fold(c.W, c.b, c.gamma, c.beta, c.running, eps)
         return {k: Close(v) for k, v in zip(FOLDED, folded, strict=True)}
 
+    @one_call
     def observe_out(f: Functions, c: Case) -> Observation:
         folded = observe(f, c)
         return {"x @ W + b with the folded W and b": c.x @ folded["W"] + folded["b"]}
@@ -127,6 +132,7 @@ def fold_aspects() -> list[Aspect]:
         out, _running = oracle.forward(z, c.gamma, c.beta, c.running, False)
         return {"x @ W + b with the folded W and b": Close(out)}
 
+    @one_call
     def observe_kept(f: Functions, c: Case) -> Observation:
         given = copy.deepcopy(dict(c.given))
         call(f, given)
@@ -152,6 +158,7 @@ def fold_aspects() -> list[Aspect]:
         }
         return [Case(f"{good.label}, {k}", {**good.given, **v}) for k, v in wrong.items()]
 
+    @one_call
     def observe_invalid(f: Functions, c: Case) -> Observation:
         return {"exception": attempt(lambda: call(f, copy.deepcopy(dict(c.given))))}
 

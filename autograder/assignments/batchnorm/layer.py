@@ -28,6 +28,7 @@ from autograder.assignments.batchnorm.running import (
     statistics,
     unchanged,
 )
+from autograder.engine.colocate import colocate, in_turn, one_call
 from autograder.engine.compare import Close, Expectation, Is, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
@@ -46,22 +47,34 @@ class Result:
     running: Running
 
 
-def call(f: Functions, c: Case, x: Array | None = None, training: bool | None = None) -> Result:
-    """Call the student's forward function on a case, or on another ``x`` or in another mode of it.
+def arguments(
+    c: Case, x: Array | None = None, training: bool | None = None
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return copies of the arguments of a call on a case, or on another ``x`` or in another mode of it.
 
     momentum and eps are left to their defaults where the case does not name them.
     """
     settings = {k: c.given[k] for k in ("momentum", "eps") if k in c.given}
-    result = f[0](
+    given = (
         (c.x if x is None else x).copy(),
         c.gamma.copy(),
         c.beta.copy(),
         copy.deepcopy(c.running),
         c.training if training is None else training,
-        **settings,
     )
+    return given, settings
+
+
+def taken(result: Any) -> Result:
+    """Take apart what a forward function returned."""
     out, cache, running = parts(result, "out", "cache", "running")
     return Result(array(out, "out"), cache, read(running))
+
+
+def call(f: Functions, c: Case) -> Result:
+    """Call the student's forward function on a case."""
+    given, settings = arguments(c)
+    return taken(f[0](*given, **settings))
 
 
 def expected(c: Case) -> tuple[Array, Running]:
@@ -94,21 +107,14 @@ def forward_aspects() -> list[Aspect]:
     """Return what a forward function of batch normalization is scored for."""
     return [
         *training_aspects(),
-        *running_aspects(forward_update),
+        *running_aspects(by_forward=True),
         *evaluation_aspects(),
         eps_aspect(),
         *contract_aspects(),
     ]
 
 
-def forward_update(f: Functions, running: Running, x: Array, momentum: float) -> Running:
-    """Update running statistics by a call of the forward function in training mode."""
-    d = x.shape[-1]
-    gamma, beta = np.linspace(1.5, 2.5, d), np.linspace(0.5, 1.5, d)
-    given = {"x": x, "gamma": gamma, "beta": beta, "running": running, "training": True}
-    return call(f, Case("", {**given, "momentum": momentum, "eps": 0.3})).running
-
-
+@one_call
 def observe_out(f: Functions, c: Case) -> Observation:
     """Call the forward function and return its output."""
     return {"out": call(f, c).out}
@@ -147,10 +153,14 @@ def training_aspects() -> list[Aspect]:
             out.append(Case(c.label, {**c.given, "gamma": gamma, "beta": beta}, c.show))
         return out
 
+    @one_call
     def observe_affine(f: Functions, c: Case) -> Observation:
         d = c.x.shape[1]
         one = Case("", {**c.given, "gamma": np.ones(d), "beta": np.zeros(d)})
-        return {"out": call(f, c).out, "out for gamma = 1 and beta = 0": call(f, one).out}
+        calls = [arguments(c)[0], arguments(one)[0]]
+        found = colocate(in_turn, f[:1], calls=calls, named=arguments(c)[1])
+        out, x_hat = (taken(result).out for result in found)
+        return {"out": out, "out for gamma = 1 and beta = 0": x_hat}
 
     def expect_affine(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         x_hat = seen["out for gamma = 1 and beta = 0"]
@@ -193,12 +203,16 @@ def evaluation_aspects() -> list[Aspect]:
         shapes = [(2, 3), (4, 3), (3, 3)] + ([(2, 5), (30, 4), (4, 1)] if hidden else [])
         return [case(rng, n, d, False) for n, d in shapes]
 
+    @one_call
     def observe_rows(f: Functions, c: Case) -> Observation:
-        return {"out, row by row": np.stack([call(f, c, row[None]).out for row in c.x])}
+        calls = [arguments(c, row[None])[0] for row in c.x]
+        found = colocate(in_turn, f[:1], calls=calls, named=arguments(c)[1])
+        return {"out, row by row": np.stack([taken(result).out for result in found])}
 
     def expect_rows(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         return {"out, row by row": Close(expected(c)[0][:, None])}
 
+    @one_call
     def observe_running(f: Functions, c: Case) -> Observation:
         return {f"running {k} that is returned": v for k, v in call(f, c).running.items()}
 
@@ -264,6 +278,7 @@ def contract_aspects() -> list[Aspect]:
     def kept_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         return [case(rng, 3, 3, training) for training, _word in MODES]
 
+    @one_call
     def observe_kept(f: Functions, c: Case) -> Observation:
         names = ("x", "gamma", "beta")
         given = {name: c.given[name].copy() for name in names}
@@ -282,6 +297,7 @@ def contract_aspects() -> list[Aspect]:
             for training, _word in MODES
         ]
 
+    @one_call
     def observe_dtype(f: Functions, c: Case) -> Observation:
         return {"dtype of out": str(call(f, c).out.dtype)}
 
@@ -305,6 +321,7 @@ def contract_aspects() -> list[Aspect]:
             out += [Case(f"{word}, {label}", {**c.given, **w}) for label, w in wrong]
         return out
 
+    @one_call
     def observe_invalid(f: Functions, c: Case) -> Observation:
         given = (c.x.copy(), c.gamma.copy(), c.beta.copy(), copy.deepcopy(c.running), c.training)
         return {"exception": attempt(lambda: f[0](*given))}

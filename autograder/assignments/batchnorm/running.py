@@ -7,14 +7,15 @@ They have unequal sizes, and other numbers of rows than of features.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autograder.assignments.batchnorm import oracle
-from autograder.assignments.batchnorm.network import fresh
+from autograder.assignments.batchnorm.network import fresh, updates
+from autograder.engine.colocate import colocate, one_call
 from autograder.engine.compare import Close, Expectation, Raises, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_, _
@@ -23,9 +24,6 @@ from autograder.engine.observe import WrongReturn, array, attempt
 Array = NDArray[Any]
 Rng = np.random.Generator
 Running = dict[str, Array]
-Update = Callable[[Functions, Running, Array, float], Running]
-"""``update(functions, running, x, momentum)`` returns the student's new running statistics."""
-
 SIZES = (4, 2, 7, 3, 5)  # rows of successive batches: unequal, and never the number of features
 
 
@@ -60,13 +58,8 @@ def read(running: Any) -> Running:
     return {name: array(running[name], f"running[{name!r}]") for name in ("mean", "var")}
 
 
-def updated(f: Functions, running: Running, x: Array, momentum: float) -> Running:
-    """Call ``update_running_stats``."""
-    return read(f[0](running, x, momentum))
-
-
-def running_aspects(update: Update) -> list[Aspect]:
-    """Return what every function that updates running statistics is scored for."""
+def running_aspects(by_forward: bool) -> list[Aspect]:
+    """Return what a function that updates running statistics is scored for; see :func:`.network.updates`."""
 
     def one_batch(rng: Rng, n: int, d: int, momentum: float, first: bool) -> Case:
         x = batch(rng, n, d)
@@ -99,11 +92,17 @@ def running_aspects(update: Update) -> list[Aspect]:
             ]
         return out
 
+    @one_call
     def observe(f: Functions, c: Case) -> Observation:
-        running = copy.deepcopy(c.running)
-        for x in c.batches:
-            running = update(f, copy.deepcopy(running), x.copy(), c.momentum)
-        return {f"running {name}": value for name, value in running.items()}
+        running = colocate(
+            updates,
+            f[:1],
+            by_forward=by_forward,
+            running=c.running,
+            batches=list(c.batches),
+            momentum=c.momentum,
+        )
+        return {f"running {name}": value for name, value in read(running).items()}
 
     def expect(c: Case, name: str) -> Mapping[str, Expectation]:
         running = c.running
@@ -139,6 +138,7 @@ def update_aspects() -> list[Aspect]:
         given = {"x": x, "running": running, "momentum": 0.3}
         return [Case("momentum = 0.3, x of shape (3, 3)", given)]
 
+    @one_call
     def observe_kept(f: Functions, c: Case) -> Observation:
         x, running = c.x.copy(), copy.deepcopy(c.running)
         f[0](running, x, c.momentum)
@@ -161,6 +161,7 @@ def update_aspects() -> list[Aspect]:
         ]
         return [Case(k, {"x": a, "running": r, "momentum": 0.1}) for k, a, r in wrong]
 
+    @one_call
     def observe_invalid(f: Functions, c: Case) -> Observation:
         call = lambda: f[0](copy.deepcopy(c.running), c.x.copy(), c.momentum)  # noqa: E731
         return {"exception": attempt(call)}

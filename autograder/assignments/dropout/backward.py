@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autograder.assignments.dropout import oracle
-from autograder.assignments.dropout.layer import FORWARD, RATES, Rng, inputs, kept, seeded
+from autograder.assignments.dropout.layer import (
+    FORWARD,
+    RATES,
+    Array,
+    Call,
+    Rng,
+    asking,
+    inputs,
+    seeded,
+)
+from autograder.engine.colocate import colocate, one_call, passes
 from autograder.engine.compare import Close, Expectation, Is, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
-from autograder.engine.observe import array, parts
-from autograder.engine.replay import generator_keeping
+from autograder.engine.observe import array
+from autograder.engine.replay import copied, generator_keeping
 
 
 def backward_aspects() -> list[Aspect]:
@@ -31,14 +39,27 @@ def backward_aspects() -> list[Aspect]:
         label = f"p = {p:g}, x of shape {shape}, {where}"
         return Case(label, given, ("dout",) if x.size <= 12 else ())
 
-    def run(f: Functions, c: Case) -> tuple[Any, NDArray[np.bool_]]:
-        keep = kept(FORWARD, f, c.x, c.p, c.rng) if c.training else np.ones(c.x.shape, dtype=bool)
-        result = f[0](c.x.copy(), c.p, c.training, copy.deepcopy(c.rng))
-        return parts(result, "out", "cache")[1], keep
+    def run(
+        f: Functions, c: Case, *more: Call, twice: bool = False
+    ) -> tuple[NDArray[np.bool_], list[Array], Array]:
+        """Call forward on the case, then ``more``, then backward.
 
+        Returns the units that were kept, dx (once or twice), and the upstream gradient after that.
+        """
+        first = [asking(c.x, c.p, c.rng)] if c.training else []
+        calls = [*first, (c.x.copy(), c.p, c.training, copied(c.rng)), *more]
+        douts = [c.dout.copy(), c.dout.copy()][: 1 + twice]
+        forward, gradients, after = colocate(
+            passes, f[:2], calls=calls, named={}, douts=douts, which=len(first)
+        )
+        outs = [FORWARD.read(out) for out in forward[: len(first) + 1]]
+        keep = outs[0] != 0 if c.training else np.ones(c.x.shape, dtype=bool)
+        return keep, [array(dx, "dx") for dx in gradients], after[0]
+
+    @one_call
     def observe(f: Functions, c: Case) -> Observation:
-        cache, keep = run(f, c)
-        return {"dx": array(f[1](c.dout.copy(), cache), "dx"), "keep": keep}
+        keep, (dx,), _dout = run(f, c)
+        return {"dx": dx, "keep": keep}
 
     def expect(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         if not c.training:
@@ -72,12 +93,11 @@ def backward_aspects() -> list[Aspect]:
     def edge_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         return [pair_case(rng, (2, 3), p, True, "training") for p in (0.0, 1.0)]
 
+    @one_call
     def observe_later(f: Functions, c: Case) -> Observation:
-        cache, keep = run(f, c)
-        rng = np.random.default_rng(0)
-        f[0](c.x.copy(), c.p, True, rng)
-        f[0](c.x.copy(), c.p, False, rng)
-        return {"dx": array(f[1](c.dout.copy(), cache), "dx"), "keep": keep}
+        later = [(c.x.copy(), c.p, mode, np.random.default_rng(0)) for mode in (True, False)]
+        keep, (dx,), _dout = run(f, c, *later)
+        return {"dx": dx, "keep": keep}
 
     def later_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         where = "two other forward calls before the backward call"
@@ -87,11 +107,9 @@ def backward_aspects() -> list[Aspect]:
             for p in RATES
         ]
 
+    @one_call
     def observe_twice(f: Functions, c: Case) -> Observation:
-        cache, _keep = run(f, c)
-        dout = c.dout.copy()
-        first = array(f[1](dout, cache), "dx")
-        second = array(f[1](c.dout.copy(), cache), "dx")
+        _keep, (first, second), dout = run(f, c, twice=True)
         return {
             "dout after the call": dout,
             "a second backward call gives the same dx": bool(np.array_equal(first, second)),
@@ -111,17 +129,19 @@ def backward_aspects() -> list[Aspect]:
             cases.append(Case(c.label, {**c.given, **arrays}, ()))
         return cases
 
+    @one_call
     def observe_dtype(f: Functions, c: Case) -> Observation:
-        cache, _keep = run(f, c)
-        return {"dtype of dx": str(array(f[1](c.dout.copy(), cache), "dx").dtype)}
+        _keep, (dx,), _dout = run(f, c)
+        return {"dtype of dx": str(dx.dtype)}
 
     def expect_dtype(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         return {"dtype of dx": Is(str(c.dout.dtype))}
 
+    @one_call
     def observe_forward(f: Functions, c: Case) -> Observation:
-        keep = kept(FORWARD, f, c.x, c.p, c.rng)
-        out = FORWARD.draw(f, c.x.copy(), c.p, c.training, copy.deepcopy(c.rng))
-        return {"out of the forward pass": out, "keep": keep}
+        call = c.x.copy(), c.p, c.training, copied(c.rng)
+        ones, out = FORWARD.draw_all(f, asking(c.x, c.p, c.rng), call)
+        return {"out of the forward pass": out, "keep": ones != 0}
 
     def expect_forward(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         keep = seen["keep"] if seen["keep"].shape == c.x.shape else np.ones(c.x.shape, dtype=bool)

@@ -8,7 +8,6 @@ own.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,15 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograder.assignments.dropout import oracle
+from autograder.engine.colocate import colocate, in_turn, one_call
 from autograder.engine.compare import Close, Expectation, Is, Raises, Unchanged, Within
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
 from autograder.engine.observe import array, attempt, parts
-from autograder.engine.replay import generator_keeping, same_stream
+from autograder.engine.replay import copied, generator_keeping, same_stream
 
 Array = NDArray[Any]
 Rng = np.random.Generator
-Draw = Callable[[Functions, Array, float, bool, Rng], Array]
+Call = tuple[Array, float, bool, Rng]
+"""x, p, training and rng of a call."""
 
 COUNTS = (
     12  # equal numbers of dropped units in so many calls: by chance in fewer than 1 of 10^7 cases
@@ -37,31 +38,43 @@ RATES = (0.2, 0.7)  # p = 0.5 hides three of the commonest errors
 class Layer:
     """How to call one of the student's functions as a dropout layer.
 
-    ``draw(functions, x, p, training, rng)`` returns its output; ``inverted`` tells whether kept
-    units are scaled by 1/(1-p) in training; ``variable`` is what the student calls the output.
+    ``arguments`` turns a :data:`Call` into the arguments of the function, ``read`` takes the output from what it
+    returned; ``inverted`` tells whether kept units are scaled by 1/(1-p) in training; ``variable`` is what the
+    student calls the output.
     """
 
-    draw: Draw
+    arguments: Callable[..., tuple[Any, ...]]
+    read: Callable[[Any], Array]
     variable: str
     inverted: bool = True
     has_modes: bool = True
 
+    def draw(self, f: Functions, x: Array, p: float, training: bool, rng: Rng) -> Array:
+        """Call the function and return its output."""
+        return self.read(f[0](*self.arguments(x, p, training, rng)))
 
-def _mask(f: Functions, x: Array, p: float, training: bool, rng: Rng) -> Array:
-    return array(f[0](x.shape, p, rng), "mask")
-
-
-def _forward(f: Functions, x: Array, p: float, training: bool, rng: Rng) -> Array:
-    return array(parts(f[0](x, p, training, rng), "out", "cache")[0], "out")
-
-
-def _classic(f: Functions, x: Array, p: float, training: bool, rng: Rng) -> Array:
-    return array(f[0](x, p, training, rng), "out")
+    def draw_all(self, f: Functions, *calls: Call) -> list[Array]:
+        """Make several calls, one after the other, and return their outputs."""
+        given = [self.arguments(*call) for call in calls]
+        return [self.read(result) for result in colocate(in_turn, f[:1], calls=given, named={})]
 
 
-MASK = Layer(_mask, "mask", has_modes=False)
-FORWARD = Layer(_forward, "out")
-CLASSIC = Layer(_classic, "out", inverted=False)
+def _as_given(*call: Any) -> tuple[Any, ...]:
+    return call
+
+
+def _out_of_pair(result: Any) -> Array:
+    return array(parts(result, "out", "cache")[0], "out")
+
+
+MASK = Layer(
+    lambda x, p, training, rng: (x.shape, p, rng),
+    lambda result: array(result, "mask"),
+    "mask",
+    has_modes=False,
+)
+FORWARD = Layer(_as_given, _out_of_pair, "out")
+CLASSIC = Layer(_as_given, lambda result: array(result, "out"), "out", inverted=False)
 
 
 def inputs(rng: Rng, shape: tuple[int, ...], dtype: str = "float64") -> Array:
@@ -69,9 +82,9 @@ def inputs(rng: Rng, shape: tuple[int, ...], dtype: str = "float64") -> Array:
     return np.asarray(rng.uniform(0.5, 2.0, shape) * rng.choice([-1.0, 1.0], shape), dtype=dtype)
 
 
-def kept(layer: Layer, f: Functions, x: Array, p: float, rng: Rng) -> NDArray[np.bool_]:
-    """Find which units the function keeps for this state of the generator."""
-    return np.asarray(layer.draw(f, np.ones_like(x), p, True, copy.deepcopy(rng)) != 0)
+def asking(x: Array, p: float, rng: Rng) -> Call:
+    """Return the call that tells which units are kept for this state of the generator: on ones."""
+    return np.ones_like(x), p, True, copied(rng)
 
 
 def case(layer: Layer, x: Array, p: float, rng: Rng, where: str = "", **more: Any) -> Case:
@@ -104,9 +117,11 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
                 out.append(case(layer, x, p, replay, where, torch_seed=seed, keep=keep))
         return out
 
+    @one_call
     def observe_output(f: Functions, c: Case) -> Observation:
-        keep = kept(layer, f, c.x, c.p, c.rng)
-        return {v: layer.draw(f, c.x.copy(), c.p, True, copy.deepcopy(c.rng)), "keep": keep}
+        call = c.x.copy(), c.p, True, copied(c.rng)
+        ones, out = layer.draw_all(f, asking(c.x, c.p, c.rng), call)
+        return {v: out, "keep": ones != 0}
 
     def expect_output(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         keep = seen["keep"]
@@ -119,13 +134,15 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
             expected, _dx = oracle.dropout_given_mask(c.x, keep, c.p, c.x, layer.inverted)
         return {v: Close(expected)}
 
+    @one_call
     def observe_keep(f: Functions, c: Case) -> Observation:
-        return {"kept units": kept(layer, f, c.x, c.p, c.rng).astype(int)}
+        ones = layer.draw(f, *asking(c.x, c.p, c.rng))
+        return {"kept units": (ones != 0).astype(int)}
 
     def expect_keep(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         keep = c.given["keep"]
         if keep is None:
-            keep = oracle.keep_mask(c.x.shape, c.p, copy.deepcopy(c.rng))
+            keep = oracle.keep_mask(c.x.shape, c.p, copied(c.rng))
         return {"kept units": Close(keep.astype(int))}
 
     def convention_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
@@ -139,21 +156,22 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
         rates = (*RATES, float(rng.uniform(0.1, 0.9))) if hidden else RATES
         return [case(layer, np.ones((300, 40)), p, seeded(rng), "training") for p in rates]
 
+    @one_call
     def observe_share(f: Functions, c: Case) -> Observation:
-        dropped = layer.draw(f, c.x.copy(), c.p, True, copy.deepcopy(c.rng)) == 0
+        dropped = layer.draw(f, c.x.copy(), c.p, True, copied(c.rng)) == 0
         return {"share of dropped units": float(dropped.mean())}
 
     def expect_share(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         six_sigma = 6 * np.sqrt(c.p * (1 - c.p) / c.x.size)
         return {"share of dropped units": Within(c.p - six_sigma, c.p + six_sigma)}
 
+    @one_call
     def observe_independence(f: Functions, c: Case) -> Observation:
-        rng = copy.deepcopy(c.rng)
-        dropped = layer.draw(f, c.x.copy(), c.p, True, rng) == 0
-        small = np.ones((4, 5))
-        counts = [
-            int((layer.draw(f, small.copy(), c.p, True, rng) == 0).sum()) for _ in range(COUNTS)
-        ]
+        source, small = copied(c.rng), np.ones((4, 5))
+        calls = [(small.copy(), c.p, True, seeded(source)) for _ in range(COUNTS)]
+        out, *others = layer.draw_all(f, (c.x.copy(), c.p, True, copied(c.rng)), *calls)
+        dropped = out == 0
+        counts = [int((other == 0).sum()) for other in others]
         rows = dropped.reshape(len(dropped), -1) if dropped.ndim else dropped.reshape(1, 1)
         per_row = rows.sum(axis=1)
         return {
@@ -166,8 +184,9 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
     def expect_independence(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         return {what: Is(False) for what in seen}
 
+    @one_call
     def observe_values(f: Functions, c: Case) -> Observation:
-        out = layer.draw(f, c.x.copy(), c.p, True, copy.deepcopy(c.rng))
+        out = layer.draw(f, c.x.copy(), c.p, True, copied(c.rng))
         ratio = out / c.x if out.shape == c.x.shape else np.zeros(0)
         factors = np.unique(np.round(ratio[ratio != 0], 6))
         return {"different factors among the units that are not zero": len(factors)}
@@ -181,7 +200,7 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
         ]
 
     def observe_fresh(f: Functions, c: Case) -> Observation:
-        rng, before = copy.deepcopy(c.rng), np.random.get_state()
+        rng, before = copied(c.rng), np.random.get_state()
         first = layer.draw(f, c.x.copy(), c.p, True, rng)
         second = layer.draw(f, c.x.copy(), c.p, True, rng)
         after = np.random.get_state()
@@ -260,8 +279,9 @@ def edge_aspects(layer: Layer) -> list[Aspect]:
     def edge_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         return [case(layer, inputs(rng, (2, 3)), p, seeded(rng), "training") for p in (0.0, 1.0)]
 
+    @one_call
     def observe_edge(f: Functions, c: Case) -> Observation:
-        return {v: layer.draw(f, c.x.copy(), c.p, True, copy.deepcopy(c.rng))}
+        return {v: layer.draw(f, c.x.copy(), c.p, True, copied(c.rng))}
 
     def expect_edge(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         x = np.ones(c.x.shape) if layer is MASK else c.x
@@ -278,8 +298,9 @@ def edge_aspects(layer: Layer) -> list[Aspect]:
             for mode in modes
         ]
 
+    @one_call
     def observe_invalid(f: Functions, c: Case) -> Observation:
-        call = lambda: layer.draw(f, c.x.copy(), c.p, c.training, copy.deepcopy(c.rng))  # noqa: E731
+        call = lambda: layer.draw(f, c.x.copy(), c.p, c.training, copied(c.rng))  # noqa: E731
         return {"exception": attempt(call)}
 
     def expect_invalid(c: Case, seen: Observation) -> Mapping[str, Expectation]:
@@ -291,8 +312,9 @@ def edge_aspects(layer: Layer) -> list[Aspect]:
             shapes += [(1, 1), (2, 1, 3, 2), tuple(int(n) for n in rng.integers(1, 5, 3))]
         return [case(layer, inputs(rng, shape), 0.2, seeded(rng), "training") for shape in shapes]
 
+    @one_call
     def observe_shape(f: Functions, c: Case) -> Observation:
-        out = layer.draw(f, c.x.copy(), c.p, True, copy.deepcopy(c.rng))
+        out = layer.draw(f, c.x.copy(), c.p, True, copied(c.rng))
         return {f"shape of {v}": str(out.shape)}
 
     def expect_shape(c: Case, seen: Observation) -> Mapping[str, Expectation]:
@@ -334,15 +356,17 @@ def mode_aspects(layer: Layer) -> list[Aspect]:
         rates = (*RATES, float(rng.uniform(0.05, 0.95)), 0.0, 1.0) if hidden else (*RATES, 1.0)
         return [case(layer, inputs(rng, (2, 3)), p, seeded(rng), "evaluation") for p in rates]
 
+    @one_call
     def observe_evaluation(f: Functions, c: Case) -> Observation:
-        return {v: layer.draw(f, c.x.copy(), c.p, False, copy.deepcopy(c.rng))}
+        return {v: layer.draw(f, c.x.copy(), c.p, False, copied(c.rng))}
 
     def expect_evaluation(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         identity, _dx = oracle.evaluation(c.x, c.p, c.x)
         return {v: Close(identity if layer.inverted else identity * (1 - c.p))}
 
+    @one_call
     def observe_draws(f: Functions, c: Case) -> Observation:
-        rng = copy.deepcopy(c.rng)
+        rng = copied(c.rng)
         layer.draw(f, c.x.copy(), c.p, False, rng)
         return {"draws random numbers in evaluation": not same_stream(rng, c.rng)}
 
@@ -356,16 +380,18 @@ def mode_aspects(layer: Layer) -> list[Aspect]:
             for training, where in ((True, f"training, {dtype}"), (False, f"evaluation, {dtype}"))
         ]
 
+    @one_call
     def observe_input(f: Functions, c: Case) -> Observation:
         x = c.x.copy()
-        layer.draw(f, x, c.p, c.training, copy.deepcopy(c.rng))
+        layer.draw(f, x, c.p, c.training, copied(c.rng))
         return {"x after the call": x}
 
     def expect_input(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         return {"x after the call": Unchanged(c.x)}
 
+    @one_call
     def observe_dtype(f: Functions, c: Case) -> Observation:
-        out = layer.draw(f, c.x.copy(), c.p, c.training, copy.deepcopy(c.rng))
+        out = layer.draw(f, c.x.copy(), c.p, c.training, copied(c.rng))
         return {f"dtype of {v}": str(out.dtype)}
 
     def expect_dtype(c: Case, seen: Observation) -> Mapping[str, Expectation]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 
 from autograder.assignments.dropout import oracle
 from autograder.assignments.dropout.layer import Array, Rng, inputs, seeded
 from autograder.assignments.dropout.misconceptions import NoisyClassifier
+from autograder.engine.colocate import one_call
 from autograder.engine.compare import Close, Expectation, Is, Raises, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
 from autograder.engine.observe import array, attempt, parts
+from autograder.engine.replay import copied
 
 
 def mc_aspects() -> list[Aspect]:
@@ -30,9 +31,10 @@ def mc_aspects() -> list[Aspect]:
             cases.append(Case(f"{n_samples} samples, x of shape ({n_inputs}, 4)", given, ()))
         return cases
 
+    @one_call
     def observe(f: Functions, c: Case) -> Observation:
         x = c.x.copy()
-        result = f[0](c.predict, x, c.n_samples, copy.deepcopy(c.rng))
+        result = f[0](c.predict, x, c.n_samples, copied(c.rng))
         mean, std = (
             array(a, n) for a, n in zip(parts(result, "mean", "std"), ("mean", "std"), strict=True)
         )
@@ -44,7 +46,7 @@ def mc_aspects() -> list[Aspect]:
         }
 
     def samples(c: Case) -> list[Array]:
-        rng = copy.deepcopy(c.rng)
+        rng = copied(c.rng)
         return [c.predict(c.x, True, rng) for _ in range(c.n_samples)]
 
     def expect_mean(c: Case, seen: Observation) -> Mapping[str, Expectation]:
@@ -63,8 +65,9 @@ def mc_aspects() -> list[Aspect]:
         (first, *_rest) = mc_cases(rng, hidden)
         return [Case(f"{n} samples", {**first.given, "n_samples": n}, ()) for n in (0, -3)]
 
+    @one_call
     def observe_invalid(f: Functions, c: Case) -> Observation:
-        call = lambda: f[0](c.predict, c.x.copy(), c.n_samples, copy.deepcopy(c.rng))  # noqa: E731
+        call = lambda: f[0](c.predict, c.x.copy(), c.n_samples, copied(c.rng))  # noqa: E731
         return {"exception": attempt(call)}
 
     def expect_invalid(c: Case, seen: Observation) -> Mapping[str, Expectation]:

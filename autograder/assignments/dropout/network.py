@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from autograder.engine.replay import copied
 from autograder.training import Array, Hidden, Parameters, Recipe, Rng, train_mlp
 
 P = 0.3  # drop probability of the network whose accuracy is checked
@@ -67,7 +67,7 @@ def record_steps(
     drawn: list[Array] = []
 
     def probing_forward(x: Array, p: float, training: bool, rng: Rng) -> Any:
-        probe, _cache = dropout_forward(np.ones_like(x), p, training, copy.deepcopy(rng))
+        probe, _cache = dropout_forward(np.ones_like(x), p, training, copied(rng))
         drawn.append(np.asarray(probe) != 0)
         return dropout_forward(x, p, training, rng)
 

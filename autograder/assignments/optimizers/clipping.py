@@ -8,6 +8,7 @@ import numpy as np
 
 from autograder.assignments.optimizers import oracle
 from autograder.assignments.optimizers.trajectories import Array, Rng, values
+from autograder.engine.colocate import one_call
 from autograder.engine.compare import Close, Expectation, Is
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_, _
@@ -30,6 +31,7 @@ def clipped(f: Functions, grads: Sequence[Array], limit: float) -> list[Array]:
     return arrays(f[0]([g.copy() for g in grads], limit), len(grads))
 
 
+@one_call
 def observe(f: Functions, c: Case) -> Observation:
     """Return each gradient after clipping."""
     return {named(i, len(c.grads)): g for i, g in enumerate(clipped(f, c.grads, c.limit))}
@@ -40,6 +42,7 @@ def named(i: int, n: int) -> str:
     return "gradient after clipping" if n == 1 else f"gradient {i + 1} of {n} after clipping"
 
 
+@one_call
 def observe_inputs(f: Functions, c: Case) -> Observation:
     """Tell whether what was passed in was left alone."""
     grads = [g.copy() for g in c.grads]
@@ -55,6 +58,7 @@ def expect_inputs(c: Case, seen: Observation) -> Mapping[str, Expectation]:
     return {what: Is(True) for what in seen}
 
 
+@one_call
 def observe_dtype(f: Functions, c: Case) -> Observation:
     """Return the dtype of each gradient after clipping."""
     out = observe(f, c)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,13 +33,64 @@ def walk(
 
     Ends after a result that is not a pair of an array and a state.
     """
+    return list(_steps(update, param, grads, rates, options))
+
+
+def _steps(
+    update: Callable[..., Any],
+    param: Array,
+    grads: Array,
+    rates: Sequence[float],
+    options: dict[str, Any],
+) -> Iterator[Any]:
     state: Any = {}
-    results: list[Any] = []
     for grad, lr in zip(grads, rates, strict=True):
         result = update(param.copy(), np.asarray(grad).copy(), copy.deepcopy(state), lr, **options)
         is_pair = isinstance(result, tuple) and len(result) == 2
-        results.append((result[0], None) if is_pair else result)
         if not is_pair or not isinstance(result[0], np.ndarray | np.generic):
-            break
+            yield (result[0], None) if is_pair else result
+            return
         param, state = np.array(result[0]), result[1]
+        yield param, None
+
+
+Walk = tuple[Array, Array]
+"""The parameter that a walk starts with, and the gradient of each step."""
+
+
+def walks(
+    update: Callable[..., Any],
+    starts: Sequence[Walk],
+    rates: Sequence[float],
+    options: dict[str, Any],
+) -> tuple[list[list[Any]], list[list[Any]], list[list[Any]]]:
+    """Walk from several starts: one after the other, then step by step in turn, then one after the other again.
+
+    Returns what :func:`walk` returns for each start, of each of the three.
+    """
+    alone = [walk(update, param, grads, rates, options) for param, grads in starts]
+    together = [_steps(update, param, grads, rates, options) for param, grads in starts]
+    in_turn: list[list[Any]] = [[] for _ in starts]
+    for _rate in rates:
+        for results, steps in zip(in_turn, together, strict=True):
+            results.extend(itertools.islice(steps, 1))
+    again = [walk(update, param, grads, rates, options) for param, grads in starts]
+    return alone, in_turn, again
+
+
+def follow(
+    schedule: Callable[..., Any], lr: float, losses: Sequence[float], options: dict[str, Any]
+) -> list[Any]:
+    """Call ``schedule(lr, loss, state, **options)`` for each loss, and return its results without the state.
+
+    Ends after a result that is not a pair.
+    """
+    state: Any = {}
+    results: list[Any] = []
+    for loss in losses:
+        result = schedule(lr, loss, copy.deepcopy(state), **options)
+        if not (isinstance(result, tuple) and len(result) == 2):
+            return [*results, result]
+        results.append((result[0], None))
+        lr, state = result
     return results

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from autograder.assignments.optimizers import oracle
+from autograder.assignments.optimizers import network, oracle
 from autograder.assignments.optimizers.schedules import RTOL, number
 from autograder.assignments.optimizers.trajectories import (
-    NO_STATE,
     Array,
     Options,
     Rng,
     described,
     same_state,
 )
+from autograder.engine.colocate import colocate, one_call
 from autograder.engine.compare import Close, Expectation, Is
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
@@ -44,19 +44,21 @@ def plateau_aspects() -> tuple[Aspect, ...]:
         new, state = parts(f[0](lr, loss, copy.deepcopy(state), **options), "lr", "state")
         return number(new), state
 
-    def play(f: Functions, c: Case) -> Array:
-        lr, state, rates = c.lr, NO_STATE, []
-        for loss in c.losses:
-            lr, state = step(f, lr, float(loss), state, c.options)
-            rates.append(lr)
-        return np.array(rates)
+    def rates(results: Sequence[Any]) -> Array:
+        return np.array([number(parts(result, "lr", "state")[0]) for result in results])
 
+    def play(f: Functions, c: Case) -> Array:
+        losses = [float(loss) for loss in c.losses]
+        return rates(colocate(network.follow, f, lr=c.lr, losses=losses, options=dict(c.options)))
+
+    @one_call
     def observe(f: Functions, c: Case) -> Observation:
         return {"learning rate after each loss": play(f, c)}
 
     def expect(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         return {"learning rate after each loss": Close(c.expected, RTOL, 1e-13)}
 
+    @one_call
     def observe_end(f: Functions, c: Case) -> Observation:
         return {"learning rate in the end": play(f, c)[-1]}
 

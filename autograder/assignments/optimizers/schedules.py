@@ -7,7 +7,6 @@ rate, the order of scheduler and optimizer) is not checked.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from autograder.assignments.optimizers.trajectories import (
     Rng,
     described,
 )
+from autograder.engine.colocate import colocate, in_turn, one_call
 from autograder.engine.compare import Close, Expectation, Raises, is_numeric
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_, _
@@ -54,9 +54,12 @@ def table(label: str, arguments: Options, all_rates: Array, steps: Sequence[int]
     return Case(label or described(arguments), given, ("steps",))
 
 
+@one_call
 def observe_table(f: Functions, c: Case) -> Observation:
     """Return the learning rates at the steps of a table."""
-    return {RATES: np.array([number(f[0](int(k), **copy.deepcopy(c.arguments))) for k in c.steps])}
+    calls = [(int(k),) for k in c.steps]
+    found = colocate(in_turn, f, calls=calls, named=dict(c.arguments))
+    return {RATES: np.array([number(rate) for rate in found])}
 
 
 def expect_table(c: Case, seen: Observation) -> Mapping[str, Expectation]:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from autograder.assignments.optimizers import network
 from autograder.assignments.optimizers.trajectories import (
     CHANGING_LR,
-    NO_STATE,
     OPTIMIZERS,
     Array,
     Options,
@@ -23,11 +23,13 @@ from autograder.assignments.optimizers.trajectories import (
     after,
     case,
     described,
+    moved,
     play,
     require_move,
     same_state,
     step,
 )
+from autograder.engine.colocate import colocate, one_call
 from autograder.engine.compare import Close, Expectation, Is, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
@@ -41,6 +43,7 @@ Variant = tuple[str, dict[str, Any]]
 """What a trajectory is called, and in what it differs: keyword arguments of :func:`case`."""
 
 
+@one_call
 def observe_steps(f: Functions, c: Case) -> Observation:
     """Return the parameter after each step."""
     return {after(t, len(c.rates)): param for t, param in enumerate(play(f, c))}
@@ -74,17 +77,15 @@ def expect_inputs(c: Case, seen: Observation) -> Mapping[str, Expectation]:
     }
 
 
+@one_call
 def observe_state(f: Functions, c: Case) -> Observation:
     """Tell whether two parameters, and two runs, leave each other alone."""
-    cases = [c, Case(c.label, c.given["other"])]
-    alone = [play(f, k) for k in cases]
-    params, states = [k.param for k in cases], [NO_STATE, NO_STATE]
-    together: list[list[Array]] = [[], []]
-    for t, lr in enumerate(c.rates):
-        for i, k in enumerate(cases):
-            params[i], states[i] = step(f, params[i], k.grads[t], states[i], lr, c.options)
-            together[i].append(params[i].copy())
-    again = [play(f, k) for k in cases]
+    starts = [(k["param"], k["grads"]) for k in (c.given, c.given["other"])]
+    found = colocate(network.walks, f, starts=starts, rates=list(c.rates), options=dict(c.options))
+    alone, together, again = (
+        [moved(param, results) for (param, _grads), results in zip(starts, walks, strict=True)]
+        for walks in found
+    )
     return {
         "two parameters stepped in turn move as each does alone": alike(together, alone),
         "the same steps from an empty state give the same again": alike(again, alone),
@@ -104,6 +105,7 @@ def expect_state(c: Case, seen: Observation) -> Mapping[str, Expectation]:
     return {what: Is(True) for what in seen}
 
 
+@one_call
 def observe_dtype(f: Functions, c: Case) -> Observation:
     """Return the dtype after each step."""
     return {f"dtype of {after(t, 3)}": str(p.dtype) for t, p in enumerate(play(f, c))}
@@ -134,6 +136,7 @@ def expect_integers(c: Case, seen: Observation) -> Mapping[str, Expectation]:
     return {"param after the step": Close(seen["for floats"], rtol=1e-4)}
 
 
+@one_call
 def observe_shape(f: Functions, c: Case) -> Observation:
     """Return the shape after each step."""
     return {f"shape of {after(t, 2)}": str(p.shape) for t, p in enumerate(play(f, c))}

@@ -172,8 +172,19 @@ def play(f: Functions, c: Case) -> list[Array]:
     results = colocate(
         network.walk, f, param=c.param, grads=c.grads, rates=list(c.rates), options=dict(c.options)
     )
+    return moved(c.param, results)
+
+
+def moved(start: Array, results: Sequence[Any]) -> list[Array]:
+    """Return the parameter after each step from what the student's function returned.
+
+    Raises
+    ------
+    WrongReturn
+        If it returned something else, or the first step leaves the parameter where it was.
+    """
     out = [array(parts(result, "param", "state")[0], "param").copy() for result in results]
-    require_move(c.param, out[0])
+    require_move(start, out[0])
     return out
 
 
