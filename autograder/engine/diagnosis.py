@@ -8,7 +8,7 @@ after the other: the entry that explains most failing aspects first, then the re
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from autograder.engine.compare import Expectation, Mismatch, Raised
@@ -33,13 +33,13 @@ class Trial:
         return bool(self.mismatches)
 
 
-Responses = list[tuple[Observation | Raised, bool]]
-"""For each case of an aspect: what a catalogue entry shows, and whether it fails."""
+Response = tuple[Observation | Raised, bool]
+"""What a catalogue entry shows on a case, and whether it fails."""
 
 Place = tuple[str, int, str, tuple[str, ...]]
 """A check, the number of an entry in its catalogue, an aspect, and the labels of the cases."""
 
-_on_public_cases: dict[Place, Responses] = {}
+_on_public_cases: dict[Place, list[Response]] = {}
 
 
 def judge(aspect: Aspect, case: Case, seen: Observation | Raised) -> Trial:
@@ -57,7 +57,7 @@ def judge(aspect: Aspect, case: Case, seen: Observation | Raised) -> Trial:
 
 
 def explain(
-    trials: Sequence[Trial], catalogue: Sequence[Misconception], public_of: str = ""
+    trials: Sequence[Trial], catalogue: Callable[[], Sequence[Misconception]], public_of: str = ""
 ) -> tuple[tuple[Misconception, frozenset[str]], ...]:
     """Return the entries (at most three) that explain the failing trials, the likeliest first.
 
@@ -66,25 +66,29 @@ def explain(
     An entry explains an aspect when it fails on the same cases of it as the student's functions, with
     the same observations. Entries are ranked by the number of failing aspects they
     explain, less the number of aspects that they fail and the student's functions pass; among equals
-    the earlier in the catalogue wins. ``public_of`` names the check if the trials are those on its
-    public cases: what its catalogue does there is found out once per process.
+    the earlier in the catalogue wins. ``catalogue`` builds the entries anew, for some remember earlier calls.
+    ``public_of`` names the check if the trials are those on its public cases: what its catalogue does there is
+    found out once per process.
     """
     by_aspect: dict[str, list[Trial]] = defaultdict(list)
     for trial in (t for t in trials if t.aspect.explains):
         by_aspect[trial.aspect.name].append(trial)
     failing = {name for name, group in by_aspect.items() if any(t.failed for t in group)}
 
+    if not failing:
+        return ()
+    for i, entry in enumerate(catalogue()):  # none can rank before one that explains everything
+        places = (_place(public_of, i, name, group) for name, group in by_aspect.items())
+        if all(_same(entry, g, p) for g, p in zip(by_aspect.values(), places, strict=True)):
+            return ((entry, frozenset(failing)),)
+
     explains: dict[int, set[str]] = {}
     contradicts: dict[int, int] = {}
-    for i, entry in enumerate(catalogue):
+    entries = catalogue()
+    for i, entry in enumerate(entries):
         found, against, left = set(), 0, len(failing)
         for name, group in by_aspect.items():  # in order, for entries that remember earlier calls
-            place = (public_of, i, name, tuple(t.case.label for t in group))
-            theirs = _responses(entry, group, place if public_of else None)
-            same = all(
-                _alike(t, seen) if t.failed else not failed
-                for t, (seen, failed) in zip(group, theirs, strict=True)
-            )
+            same = _same(entry, group, _place(public_of, i, name, group))
             if name in failing:
                 left -= 1
                 found |= {name} if same else set()
@@ -102,27 +106,41 @@ def explain(
         best = max(scores, key=lambda i: (scores[i], -i), default=None)
         if best is None or scores[best] <= 0:
             break
-        named.append((catalogue[best], frozenset(explains[best] & open_aspects)))
+        named.append((entries[best], frozenset(explains[best] & open_aspects)))
         open_aspects -= explains[best]
     return tuple(named)
 
 
-def _responses(entry: Misconception, group: Sequence[Trial], place: Place | None) -> Responses:
+def _place(public_of: str, i: int, name: str, group: Sequence[Trial]) -> Place | None:
+    return (public_of, i, name, tuple(t.case.label for t in group)) if public_of else None
+
+
+def _same(entry: Misconception, group: Sequence[Trial], place: Place | None) -> bool:
+    """Tell whether an entry fails on the same cases of an aspect as the student's functions, and alike."""
+    return all(
+        _alike(trial, seen) if trial.failed else not failed
+        for trial, (seen, failed) in zip(group, _responses(entry, group, place), strict=True)
+    )
+
+
+def _responses(
+    entry: Misconception, group: Sequence[Trial], place: Place | None
+) -> Iterable[Response]:
     """Return what an entry shows on the cases of one aspect, and whether it fails there.
 
-    Public cases are the same for all students: kept under ``place``. On hidden ones, whether it fails where the
-    student's functions do is not asked for.
+    Public cases are the same for all students: kept under ``place``. On hidden ones, an entry is only run as far as
+    it is asked, and whether it fails where the student's functions do is not.
     """
-    if place is not None and place in _on_public_cases:
-        return _on_public_cases[place]
-    theirs = [observe(t.aspect, entry.functions, t.case, Captured()) for t in group]
-    responses = [
-        (seen, (t.failed and place is None) or judge(t.aspect, t.case, seen).failed)
-        for t, seen in zip(group, theirs, strict=True)
-    ]
-    if place is not None:
-        _on_public_cases[place] = responses
-    return responses
+    if place is None:
+        return (_response(entry, trial, ask=not trial.failed) for trial in group)
+    if place not in _on_public_cases:
+        _on_public_cases[place] = [_response(entry, trial, ask=True) for trial in group]
+    return _on_public_cases[place]
+
+
+def _response(entry: Misconception, trial: Trial, ask: bool) -> Response:
+    seen = observe(trial.aspect, entry.functions, trial.case, Captured())
+    return seen, ask and judge(trial.aspect, trial.case, seen).failed
 
 
 def _alike(trial: Trial, theirs: Observation | Raised) -> bool:

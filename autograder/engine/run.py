@@ -69,7 +69,7 @@ def _run(
     explained: tuple[tuple[Misconception, frozenset[str]], ...] = ()
     if failed and ending == "complete":
         public_of = check.name if hidden_seed is None else ""
-        explained = explain(trials, check.misconceptions(), public_of)
+        explained = explain(trials, check.misconceptions, public_of)
     named = tuple(
         Named(m.id, m.says, tuple(a.name for a in check.aspects if a.name in names))
         for m, names in explained
