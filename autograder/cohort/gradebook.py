@@ -7,6 +7,7 @@ manual scores) is done by nbgrader, with SQLite or any other database of its con
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import nbgrader.api
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps.baseapp import NbGrader
 from nbgrader.converters import Autograde
@@ -22,6 +24,9 @@ from nbgrader.coursedir import CourseDirectory
 from autograder.cohort.work import Done
 from autograder.engine.messages import _
 from autograder.nbgrader_plugins import EXAMINED, Examine
+
+DONE_BEFORE = ("ClearOutput", "OverwriteKernelspec", "CheckCellMetadata")
+"""Steps of nbgrader's converter that change nothing in a notebook which was rebuilt from the course's."""
 
 
 class NotReady(RuntimeError):
@@ -53,6 +58,10 @@ class Writer:
             raise NotReady(
                 _("nbgrader_config.py does not grade with the examiner (autograder...Examine)")
             )
+        for steps in ("sanitize_preprocessors", "autograde_preprocessors"):
+            kept = [p for p in getattr(self._converter, steps) if not str(p).endswith(DONE_BEFORE)]
+            setattr(self._converter, steps, kept)
+        self._engine = functools.cache(nbgrader.api.create_engine)
         self._root = course
         with self._gradebook() as gradebook:
             try:
@@ -98,7 +107,7 @@ class Writer:
         EXAMINED[student, self.assignment] = nbformat.reads(done.notebook, as_version=4)
         self.directory.assignment_id, self.directory.student_id = self.assignment, student
         try:
-            with inside(self._root), contextlib.redirect_stderr(None):
+            with inside(self._root), contextlib.redirect_stderr(None), self._one_engine():
                 self._converter.start()
         except Exception as error:
             raise NotReady(
@@ -108,6 +117,15 @@ class Writer:
             ) from error
         finally:
             del EXAMINED[student, self.assignment]
+
+    @contextlib.contextmanager
+    def _one_engine(self) -> Iterator[None]:
+        """Let nbgrader use one database engine throughout: a new one compiles all its statements anew."""
+        theirs, nbgrader.api.create_engine = nbgrader.api.create_engine, self._engine
+        try:
+            yield
+        finally:
+            nbgrader.api.create_engine = theirs
 
     def _gradebook(self) -> Any:
         with inside(self._root):

@@ -22,6 +22,8 @@ from autograder.engine.messages import _
 from autograder.examiner import provisioner, shared
 from autograder.examiner.sandbox import Isolation
 
+READY_SECONDS = 60.0
+ASK_AGAIN = 0.05
 BEGIN_SECONDS = 15.0  # within which a kernel that is not busy begins to execute
 
 
@@ -222,7 +224,7 @@ def kernel(
         client.start_channels()
         directory = manager.provisioner.directory
         try:
-            client.wait_for_ready(timeout=60)
+            wait_until_ready(manager, client)
             yield Kernel(manager, client, limits, directory)
         finally:
             client.stop_channels()
@@ -230,6 +232,25 @@ def kernel(
         if manager.has_kernel:
             manager.shutdown_kernel(now=True)
         manager.cleanup_resources()
+
+
+def wait_until_ready(manager: KernelManager, client: BlockingKernelClient) -> None:
+    """Wait until a kernel answers, on the channel of its outputs too.
+
+    Jupyter's own ``wait_for_ready`` also waits 0.2 s for outputs of earlier users; this kernel had none.
+
+    Raises
+    ------
+    RuntimeError
+        If it does not.
+    """
+    deadline = time.monotonic() + READY_SECONDS
+    while manager.is_alive() and time.monotonic() < deadline:
+        client.kernel_info()  # asked again: what it said before we could hear it is lost
+        with contextlib.suppress(queue.Empty):
+            client.get_iopub_msg(timeout=ASK_AGAIN)
+            return
+    raise RuntimeError(_("the kernel did not start"))
 
 
 def execution_environment(**more: Any) -> dict[str, str]:

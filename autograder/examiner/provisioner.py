@@ -30,6 +30,7 @@ from autograder.secret import SECRET
 NAME = "autograder-sandbox"
 ANCHOR = ["/bin/sleep", "infinity"]  # keeps a sandbox alive; its kernel is forked into it
 WARM_SECONDS = 60.0
+KILL_SECONDS = 5.0
 
 
 class Zygote:
@@ -200,6 +201,13 @@ class SandboxProvisioner(LocalProvisioner):  # type: ignore[misc]
             return 1
         status: int | None = await super().poll()
         return status
+
+    async def kill(self, restart: bool = False) -> None:
+        """Kill the kernel with all that it started, and wait for that: Jupyter would look only every 0.1 s."""
+        await super().kill(restart)
+        if self.process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(KILL_SECONDS)
 
     async def cleanup(self, restart: bool = False) -> None:
         """Remove the directory, and what the kernel wrote there."""

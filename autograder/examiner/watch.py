@@ -81,9 +81,10 @@ def threads_below(pid: int) -> int:
 
 
 def children(pid: int) -> list[int]:
-    """Return the ids of a process's children."""
+    """Return the ids of a process's children; none of one that has ended."""
     found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        with contextlib.suppress(OSError):
-            found += map(int, path.read_text("ascii").split())
+    with contextlib.suppress(OSError):
+        for path in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                found += map(int, (path / "children").read_text("ascii").split())
     return found
