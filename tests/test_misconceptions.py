@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from autograder.assignments import all_checks
+from autograder.engine import diagnosis
 from autograder.engine.declare import Check, Misconception
 from autograder.engine.diagnosis import Trial
 from autograder.engine.observe import Captured
@@ -57,3 +59,12 @@ def test_catalogue_is_well_formed(check: Check) -> None:
     assert check.misconceptions()
     assert all(len(m.says) <= 300 for m in check.misconceptions())
     assert all(m.id.strip() == m.id for m in check.misconceptions())
+
+
+@pytest.mark.parametrize("name", ["dropout_mask", "adam", "reduce_on_plateau"])
+def test_names_do_not_depend_on_who_was_graded_before(name: str) -> None:
+    check = all_checks()[name]
+    diagnosis._on_public_cases.clear()
+    for i in reversed(range(len(check.misconceptions()))):
+        entry = check.misconceptions()[i]
+        assert run_check(check, entry.functions).named[0].id == entry.id

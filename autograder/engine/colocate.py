@@ -1,10 +1,13 @@
 """How are functions called that may live in another process?
 
-A plain function lives in this process and is simply called. One that lives elsewhere also brings the methods of
-:class:`Elsewhere`, for every message to it takes longer than most calls:
+A plain function lives in this process and is simply called. To one that lives elsewhere, every message takes
+longer than most calls. It may bring two methods, which :class:`autograder.examiner.remote.RemoteFunction` has:
 
-- :func:`colocate` runs work beside the function which calls it many times;
-- :func:`plan` lets it know of the calls that follow, so that they need not be asked for one at a time.
+``colocated(work, functions, arguments)``
+    runs work beside the function, which calls it many times; see :func:`colocate`.
+``planning()``
+    is a context in which calls are only noted, and raise :class:`Planned`; they are made next, in the same
+    order, and need not be asked for one at a time; see :func:`plan`.
 
 The checks need not know which it is.
 """
@@ -14,32 +17,11 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 from autograder.engine.declare import Functions
 
 Observe = TypeVar("Observe", bound=Callable[..., Any])
-
-
-@runtime_checkable
-class Elsewhere(Protocol):
-    """A function that lives in another process."""
-
-    def colocated(
-        self, work: Callable[..., Any], functions: Functions, arguments: dict[str, Any]
-    ) -> Any:
-        """Run ``work(*functions, **arguments)`` where the functions live; return plain data."""
-        ...
-
-
-@runtime_checkable
-class Plannable(Protocol):
-    """A function that can be told what it will be called with."""
-
-    def planning(self) -> AbstractContextManager[None]:
-        """In the body, note calls and raise :class:`Planned` instead; they are made next, in the same order."""
-        ...
 
 
 class Planned(BaseException):
@@ -52,9 +34,9 @@ def colocate(work: Callable[..., Any], functions: Functions, **arguments: Any) -
     ``work`` must be a module-level function of this package, and its arguments and its result plain
     data: arrays, numbers, strings, None, and tuples, lists or dicts of these.
     """
-    first: object = functions[0]
-    if isinstance(first, Elsewhere):
-        return first.colocated(work, functions, arguments)
+    colocated = getattr(functions[0], "colocated", None)
+    if colocated is not None:
+        return colocated(work, functions, arguments)
     return work(*functions, **arguments)
 
 
@@ -63,9 +45,9 @@ def plan(functions: Functions, observations: Iterable[Callable[[], Any]]) -> Non
 
     The observations must follow next, in this order, and make one call each: see :func:`one_call`.
     """
-    first: object = functions[0]
-    if isinstance(first, Plannable):
-        with first.planning():
+    planning = getattr(functions[0], "planning", None)
+    if planning is not None:
+        with planning():
             for observation in observations:
                 with contextlib.suppress(Planned):
                     observation()

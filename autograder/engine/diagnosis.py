@@ -8,7 +8,7 @@ after the other: the entry that explains most failing aspects first, then the re
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from autograder.engine.compare import Expectation, Mismatch, Raised
@@ -36,10 +36,10 @@ class Trial:
 Response = tuple[Observation | Raised, bool]
 """What a catalogue entry shows on a case, and whether it fails."""
 
-Place = tuple[str, int, str, tuple[str, ...]]
-"""A check, the number of an entry in its catalogue, an aspect, and the labels of the cases."""
+Place = tuple[str, int, tuple[str, ...]]
+"""A check, the number of an entry in its catalogue, and the labels of all cases."""
 
-_on_public_cases: dict[Place, list[Response]] = {}
+_on_public_cases: dict[Place, list[list[Response]]] = {}
 
 
 def judge(aspect: Aspect, case: Case, seen: Observation | Raised) -> Trial:
@@ -77,9 +77,14 @@ def explain(
 
     if not failing:
         return ()
+    groups = list(by_aspect.values())
+    labels = tuple(trial.case.label for group in groups for trial in group)
+
+    def shown(i: int, entry: Misconception) -> Iterator[Iterator[Response]]:
+        return _shown(entry, groups, (public_of, i, labels) if public_of else None)
+
     for i, entry in enumerate(catalogue()):  # none can rank before one that explains everything
-        places = (_place(public_of, i, name, group) for name, group in by_aspect.items())
-        if all(_same(entry, g, p) for g, p in zip(by_aspect.values(), places, strict=True)):
+        if all(all(_agree(groups[k], group)) for k, group in enumerate(shown(i, entry))):
             return ((entry, frozenset(failing)),)
 
     explains: dict[int, set[str]] = {}
@@ -87,8 +92,8 @@ def explain(
     entries = catalogue()
     for i, entry in enumerate(entries):
         found, against, left = set(), 0, len(failing)
-        for name, group in by_aspect.items():  # in order, for entries that remember earlier calls
-            same = _same(entry, group, _place(public_of, i, name, group))
+        for (name, trials_of), theirs in zip(by_aspect.items(), shown(i, entry), strict=True):
+            same = all(list(_agree(trials_of, theirs)))  # of all, for entries that remember calls
             if name in failing:
                 left -= 1
                 found |= {name} if same else set()
@@ -111,31 +116,25 @@ def explain(
     return tuple(named)
 
 
-def _place(public_of: str, i: int, name: str, group: Sequence[Trial]) -> Place | None:
-    return (public_of, i, name, tuple(t.case.label for t in group)) if public_of else None
-
-
-def _same(entry: Misconception, group: Sequence[Trial], place: Place | None) -> bool:
-    """Tell whether an entry fails on the same cases of an aspect as the student's functions, and alike."""
-    return all(
-        _alike(trial, seen) if trial.failed else not failed
-        for trial, (seen, failed) in zip(group, _responses(entry, group, place), strict=True)
-    )
-
-
-def _responses(
-    entry: Misconception, group: Sequence[Trial], place: Place | None
-) -> Iterable[Response]:
-    """Return what an entry shows on the cases of one aspect, and whether it fails there.
+def _shown(
+    entry: Misconception, groups: Sequence[Sequence[Trial]], place: Place | None
+) -> Iterator[Iterator[Response]]:
+    """Return what an entry shows on each case of each aspect, and whether it fails there.
 
     Public cases are the same for all students: kept under ``place``. On hidden ones, an entry is only run as far as
     it is asked, and whether it fails where the student's functions do is not.
     """
     if place is None:
-        return (_response(entry, trial, ask=not trial.failed) for trial in group)
+        return ((_response(entry, t, ask=not t.failed) for t in group) for group in groups)
     if place not in _on_public_cases:
-        _on_public_cases[place] = [_response(entry, trial, ask=True) for trial in group]
-    return _on_public_cases[place]
+        _on_public_cases[place] = [[_response(entry, t, ask=True) for t in g] for g in groups]
+    return map(iter, _on_public_cases[place])
+
+
+def _agree(group: Sequence[Trial], theirs: Iterator[Response]) -> Iterator[bool]:
+    """Tell for each case whether an entry fails there if the student's functions do, and alike."""
+    for trial, (seen, failed) in zip(group, theirs, strict=True):
+        yield _alike(trial, seen) if trial.failed else not failed
 
 
 def _response(entry: Misconception, trial: Trial, ask: bool) -> Response:

@@ -58,6 +58,13 @@ def observe(
             return raised(error)
 
 
+def begin(aspect: Aspect, functions: Functions, case: Case) -> None:
+    """Run ``aspect.observe`` as far as it comes, as :func:`observe` does."""
+    np.random.seed(GLOBAL_SEED)
+    with contextlib.suppress(Exception, SystemExit):
+        aspect.observe(functions, case)
+
+
 def attempt(call: Callable[[], Any]) -> Raised | None:
     """Call ``call`` and return the exception that it raised, or ``None``."""
     try:

@@ -14,7 +14,7 @@ from autograder.engine.declare import Check, Misconception
 from autograder.engine.diagnosis import Trial, explain, judge
 from autograder.engine.limits import OutOfTime, time_limit
 from autograder.engine.messages import _
-from autograder.engine.observe import Captured, kept_global_random_state, observe
+from autograder.engine.observe import Captured, begin, kept_global_random_state, observe, quiet
 from autograder.engine.results import AspectResult, CheckResult, Ending, Failure, Named
 
 PUBLIC_SEED = 4  # with it the smallest dropout cases have kept and dropped units
@@ -111,7 +111,8 @@ def run_trials(
         seed = [PUBLIC_SEED if hidden_seed is None else hidden_seed, i]
         cases = aspect.cases(np.random.default_rng(seed), hidden_seed is not None)
         if getattr(aspect.observe, "one_call", False):
-            plan(functions, [partial(observe, aspect, functions, c, Captured()) for c in cases])
+            with quiet(Captured()):
+                plan(functions, [partial(begin, aspect, functions, case) for case in cases])
         for case in cases:
             trials.append(judge(aspect, case, observe(aspect, functions, case, printed)))
         complete.add(aspect.name)

@@ -87,6 +87,11 @@ def asking(x: Array, p: float, rng: Rng) -> Call:
     return np.ones_like(x), p, True, copied(rng)
 
 
+def other_rates(rng: Rng) -> tuple[float, float]:
+    """Draw a small and a large p, neither near 0.5."""
+    return float(rng.uniform(0.05, 0.4)), float(rng.uniform(0.6, 0.95))
+
+
 def case(layer: Layer, x: Array, p: float, rng: Rng, where: str = "", **more: Any) -> Case:
     """Describe a call of the layer on ``x``."""
     shape = f"shape {x.shape}" if layer is MASK else f"x of shape {x.shape}"
@@ -106,8 +111,8 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
 
     def scaling_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         out = []
-        for shape in [(2, 3), (4, 5)] + ([(30, 10), (7, 1, 9)] if hidden else []):
-            for p in RATES if not hidden else (*RATES, float(rng.uniform(0.05, 0.95))):
+        for shape in [(2, 3), (30, 10), (7, 1, 9)] if hidden else [(2, 3), (4, 5)]:
+            for p in other_rates(rng) if hidden else RATES:
                 x = np.ones(shape) if layer is MASK else inputs(rng, shape)
                 out.append(case(layer, x, p, seeded(rng), "training", torch_seed=None))
                 seed = int(rng.integers(2**31))

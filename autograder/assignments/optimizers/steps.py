@@ -159,8 +159,8 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
 
         def cases(rng: Rng, hidden: bool) -> Sequence[Case]:
             shapes: list[tuple[int, ...]] = [(2,)]
-            if hidden:
-                shapes += [(3, 2), (int(rng.integers(1, 4)), 2, 3)]
+            if hidden:  # other shapes: the numbers of (2,) would only be others
+                shapes = [(3, 2), (int(rng.integers(1, 4)), 2, 3)]
             out = []
             for shape in shapes:
                 for label, how in variants:
