@@ -5,9 +5,9 @@
 For each assignment and each of two comparisons (function checks; everything, with training, which is the same compute
 in every system: ours and the floor only): the same notebook without experiments, the same synthetic class, the same
 checks on public and hidden cases. One process per batch, or ours with one and with two workers. The slow systems get
-the first ``--n-slow`` students of the class, the others ``--n``. Medians of ``--repeat`` batches. *Steady* leaves out
-what comes before each worker's first result (imports, the cluster, PyTorch's first calls); *batch* is the whole
-command. The floor is the CPU time inside the
+the first ``--n-slow`` students of the class, the others ``--n``. Medians of ``--repeat`` batches. *Steady* is from
+each worker's first result to the last (without imports, starting and ending the cluster, PyTorch's first calls);
+*batch* is the whole command. The floor is the CPU time inside the
 student's functions and training when the same checks call them directly in one warm process.
 """
 
@@ -20,7 +20,6 @@ import shutil
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +121,6 @@ def grade_class(
         shutil.copytree(template, course)
         handed_in = set(classroom.hand_in(course, name, n))
         usage = measure.run([*system.command, name], course, ENVIRONMENT)
-        end = time.time()
         try:
             finished = system.finished(course, name)
         except Exception:
@@ -133,15 +131,16 @@ def grade_class(
             raise RuntimeError(
                 f"{system.name}: full marks for {full ^ passing & handed_in}?\n{log}"
             )
-    first = sorted(moment for moment, _full in finished.values())[system.workers - 1]
-    steady, rest = n - system.workers, end - first
+    moments = sorted(moment for moment, _full in finished.values())
+    first, last = moments[system.workers - 1], moments[-1]
+    steady = len(moments) - system.workers
     return {
         "n": n,
         "batch per minute": 60 * n / usage.wall,
-        "steady per minute": 60 * steady / rest,
-        "until first result": usage.wall - rest,
+        "steady per minute": 60 * steady / (last - first),
+        "start and end": usage.wall - (last - first),
         "batch CPU-s each": usage.cpu / n,
-        "steady CPU-s each": usage.cpu_after(first) / steady,
+        "steady CPU-s each": usage.cpu_between(first, last) / steady,
         "peak MB": usage.peak / 1e6,
     }
 
@@ -196,9 +195,9 @@ def compare(name: str, training: bool, options: argparse.Namespace) -> dict[str,
 
 def table(results: dict[str, dict[str, dict[str, dict[str, float]]]]) -> str:
     """Return the results as text."""
-    columns = ("steady per minute", "batch per minute", "until first result", "steady CPU-s each",
+    columns = ("steady per minute", "batch per minute", "start and end", "steady CPU-s each",
                "batch CPU-s each", "peak MB")  # fmt: skip
-    heads = ("per minute", "with start", "start s", "CPU-s each", "with start", "peak MB")
+    heads = ("per minute", "with start", "start+end s", "CPU-s each", "with start", "peak MB")
     lines = []
     for comparison, by_name in results.items():
         for name, by_system in by_name.items():

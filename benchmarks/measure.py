@@ -62,9 +62,13 @@ class Usage:
         """CPU seconds of all processes."""
         return sum(p.cpu for p in self.processes.values())
 
-    def cpu_after(self, moment: float) -> float:
-        """Return the CPU seconds that were used after a moment, as ``time.time()`` gives it."""
-        return self.cpu - max((c for t, c in self.cpu_until if t <= moment), default=0.0)
+    def cpu_between(self, start: float, end: float) -> float:
+        """Return the CPU seconds that were used between two moments, as ``time.time()`` gives them."""
+        used = [
+            max((c for t, c in self.cpu_until if t <= moment), default=0.0)
+            for moment in (start, end)
+        ]
+        return used[1] - used[0]
 
     def largest(self, word: str) -> int:
         """Return the largest resident set among the processes whose command line has a word in it."""

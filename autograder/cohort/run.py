@@ -248,6 +248,8 @@ def cluster(workers: int | None, scheduler: str | None, n: int) -> Iterator[Clie
         "distributed.scheduler.work-stealing": False,
         "distributed.scheduler.worker-saturation": 1.0,
         "distributed.worker.daemon": True,
+        "distributed.worker.profile.enabled": False,  # would look at the worker 100 times a second
+        "distributed.admin.system-monitor.gil.enabled": False,
     }
     with dask.config.set(settings):
         if scheduler is not None:
