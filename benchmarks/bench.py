@@ -213,9 +213,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("names", nargs="*", default=assignments.names())
     parser.add_argument("--n", type=int, default=40, help="submissions for ours and the floor")
-    parser.add_argument("--n-slow", type=int, default=8, help="for stock nbgrader and Otter")
+    parser.add_argument("--n-slow", type=int, default=7, help="for stock nbgrader and Otter")
     parser.add_argument(
-        "--n-training", type=int, default=10, help="for ours and the floor, with training"
+        "--n-training", type=int, default=5, help="for ours and the floor, with training"
     )
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--only", nargs="*", help="systems, by a part of their names")

@@ -206,6 +206,14 @@ def test_without_the_assignment_in_the_gradebook(tmp_path) -> None:
     assert "run `nbgrader generate_assignment tiny`" in text
 
 
+def test_a_folder_without_a_notebook_is_named(course, capsys) -> None:
+    folder = course / "submitted" / "kim" / "tiny"
+    folder.mkdir(parents=True)
+    (folder / "notes.txt").write_text("forgot")
+    assert run.autograde(course, "tiny", students=["kim"]) == run.SOME_NOT
+    assert "kim: the folder holds no notebook" in capsys.readouterr().out
+
+
 def test_interrupt_from_the_keyboard(course, undisturbed) -> None:
     process = subprocess.Popen(
         command(course, "--workers", "1"), stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -52,7 +52,9 @@ def test_no_attack_gains_a_point(course: Course, tmp_path: Path, name: str) -> N
     assert attacked.state in (State.FAILED, State.UNANSWERED, State.TIMED_OUT, State.NOT_GRADED)
     if name not in SPOILS_ITS_OWN_KERNEL:
         assert honest.points == 10, honest.says
-    time.sleep(0.1)
+    end = time.monotonic() + 5
+    while leftovers(before) and time.monotonic() < end:
+        time.sleep(0.1)  # another test process may be starting or ending a kernel just now
     assert not leftovers(before)
 
 

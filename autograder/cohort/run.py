@@ -87,7 +87,7 @@ def autograde(
     batch = Batch()
     try:
         writer = Writer(root, assignment)
-        works = prepare(root, writer, students)
+        works, batch.failed = prepare(root, writer, students)
         if scheduler is None:
             sandbox.require(writer.examine.isolation)
         interrupted = interrupts()
@@ -112,7 +112,7 @@ def autograde(
     except (NotReady, sandbox.NoSandbox, datasets.DatasetError, OSError) as error:
         print(f"\nautograder: {error}", file=sys.stderr)
         return COULD_NOT
-    print(table(batch, len(works)))
+    print(table(batch))
     return SOME_NOT if batch.not_graded() else ALL_GRADED
 
 
@@ -129,8 +129,10 @@ def interrupts() -> Callable[[], bool]:
     return lambda: bool(pressed)
 
 
-def prepare(root: Path, writer: Writer, students: Sequence[str]) -> list[Work]:
-    """Return the work for the submissions that are there.
+def prepare(
+    root: Path, writer: Writer, students: Sequence[str]
+) -> tuple[list[Work], dict[str, str]]:
+    """Return the work for the submissions that are there, and why there is none for some students.
 
     Raises
     ------
@@ -149,13 +151,14 @@ def prepare(root: Path, writer: Writer, students: Sequence[str]) -> list[Work]:
         raise NotReady(_("nothing was handed in by {who}").format(who=who))
     secret, dataset = course_secret(root), datasets.load(n_train=1).name
     limits, isolation = writer.examine.limits(), writer.examine.isolation
-    works = []
+    works, failed = [], {}
     for student in students or folders:
         notebooks = [str(p.relative_to(root)) for p in sorted(folders[student].glob("*.ipynb"))]
         with inside(root):
             rename_submission(name, student, notebooks)
         mine = next((n for n in notebooks if Path(n).stem == name), None)
         if mine is None:
+            failed[student] = _("the folder holds no notebook of this assignment")
             continue
         works.append(
             Work(
@@ -163,7 +166,7 @@ def prepare(root: Path, writer: Writer, students: Sequence[str]) -> list[Work]:
                 dataset, limits, isolation,
             )
         )  # fmt: skip
-    return works
+    return works, failed
 
 
 def settle(
@@ -271,12 +274,14 @@ def cluster(workers: int | None, scheduler: str | None, n: int) -> Iterator[Clie
             yield client
 
 
-def table(batch: Batch, n: int) -> str:
+def table(batch: Batch) -> str:
     """Return what became of the batch, as a few lines of text."""
     states = Counter(g.state for done in batch.done.values() for g in done.grades)
     lines = [
         _("{n} submissions: {done} graded, {unchanged} of them unchanged").format(
-            n=n, done=len(batch.done), unchanged=len(batch.unchanged)
+            n=len(batch.done) + len(batch.failed),
+            done=len(batch.done),
+            unchanged=len(batch.unchanged),
         )
     ]
     if batch.done:
