@@ -294,6 +294,14 @@ def minibatches(
     return [(x[r].astype(recipe.dtype), y[r]) for r in rows]
 
 
+def opening(
+    x: Array, y: Array, recipe: Recipe, steps: int, hidden: Hidden | None = None
+) -> tuple[Parameters, list[tuple[Array, NDArray[np.int64]]]]:
+    """Return the parameters that ``train_mlp`` starts from, and the minibatches of its first steps."""
+    sizes = (x.shape[1], *recipe.hidden, 10)
+    return initial_parameters(sizes, recipe, hidden), minibatches(x, y, recipe, steps)
+
+
 def flatten(parameters: Parameters) -> Array:
     """Return all parameters of all layers as one vector."""
     return np.concatenate([np.ravel(a) for layer in parameters for a in layer])

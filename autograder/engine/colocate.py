@@ -66,7 +66,7 @@ def in_turn(
     function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], named: dict[str, Any]
 ) -> list[Any]:
     """Work to colocate: call a function on each tuple of arguments, and return copies of the results."""
-    return [copied(function(*call, **copy.deepcopy(named))) for call in calls]
+    return [_copy_of(function(*call, **copy.deepcopy(named))) for call in calls]
 
 
 def passes(
@@ -102,19 +102,19 @@ def passes(
     if not isinstance(results[which], tuple) or len(results[which]) < 2:
         return out, [], []
     cache = results[which][1]
-    return out, [copied(backward(dout, cache)) for dout in douts], list(douts)
+    return out, [_copy_of(backward(dout, cache)) for dout in douts], list(douts)
 
 
 def _without_cache(result: Any) -> Any:
     if isinstance(result, tuple) and len(result) > 1:
-        return copied((result[0], None, *result[2:]))
-    return copied(result)
+        return _copy_of((result[0], None, *result[2:]))
+    return _copy_of(result)
 
 
-def copied(value: Any) -> Any:
+def _copy_of(value: Any) -> Any:
     """Return a value whose arrays are copies, so that later calls cannot change it."""
     if type(value) is tuple or type(value) is list:
-        return type(value)(copied(item) for item in value)
+        return type(value)(_copy_of(item) for item in value)
     if type(value) is dict:
-        return {key: copied(item) for key, item in value.items()}
+        return {key: _copy_of(item) for key, item in value.items()}
     return value.copy() if hasattr(value, "copy") and type(value).__module__ == "numpy" else value

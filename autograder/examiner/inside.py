@@ -204,17 +204,29 @@ class Requests:
         WireError
             If it is too large.
         """
-        size = None
-        while size is None or len(self._data) < size:
-            if size is None and len(self._data) >= HEADER.size:
-                size = HEADER.size + announced(bytes(self._data[: HEADER.size]))
-            elif chunk := self._connection.recv(CHUNK):
-                self._data += chunk
-            else:
+        while (message := unframed(self._data)) is None:
+            if not (chunk := self._connection.recv(CHUNK)):
                 return None
-        message = bytes(self._data[HEADER.size : size])
-        del self._data[:size]
+            self._data += chunk
         return message
+
+
+def unframed(data: bytearray) -> bytes | None:
+    """Take the first message off what has arrived; None while it is not whole.
+
+    Raises
+    ------
+    WireError
+        If it is too large.
+    """
+    if len(data) < HEADER.size:
+        return None
+    size = HEADER.size + announced(bytes(data[: HEADER.size]))
+    if len(data) < size:
+        return None
+    message = bytes(data[HEADER.size : size])
+    del data[:size]
+    return message
 
 
 def announced(header: bytes) -> int:

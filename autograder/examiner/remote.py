@@ -26,7 +26,7 @@ from autograder.engine.limits import OutOfTime, remaining
 from autograder.engine.messages import _
 from autograder.engine.observe import GLOBAL_SEED, kept_global_random_state
 from autograder.examiner import shared, wire
-from autograder.examiner.inside import CHUNK, HEADER, GlobalState, announced, framed
+from autograder.examiner.inside import CHUNK, GlobalState, framed, unframed
 from autograder.examiner.kernel import Kernel
 
 LARGE = 1_000_000  # bytes; arrays of this size are sent once per channel
@@ -190,11 +190,8 @@ class Channel:
 
     def _reply(self) -> Reply:
         deadline = time.monotonic() + self._seconds
-        data, size, timeout = self._received, HEADER.size, None
-        while len(data) < size or size == HEADER.size:
-            if len(data) >= HEADER.size == size:
-                size += announced(bytes(data[:size]))
-                continue
+        timeout = None
+        while (reply := unframed(self._received)) is None:
             if (left := remaining()) <= 0:
                 raise OutOfTime
             if time.monotonic() > deadline:
@@ -209,10 +206,8 @@ class Channel:
                 continue
             if not chunk:
                 raise OSError("the kernel hung up")
-            data += chunk
-        reply = bytes(data[HEADER.size : size])
-        del data[:size]
-        if data and not self._ahead:
+            self._received += chunk
+        if self._received and not self._ahead:
             raise wire.WireError("more than one reply")
         return Reply.of(wire.loads(reply))
 

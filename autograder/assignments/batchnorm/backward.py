@@ -41,7 +41,7 @@ def run(
 ) -> tuple[list[Observation], Array]:
     """Call forward on a case, then on ``others``, then backward with the first cache, once or twice.
 
-    Returns the gradients of each backward call, and the upstream gradient after the last.
+    Returns the gradients of each backward call, and the upstream gradient of the first, as it is in the end.
     """
     given, settings = arguments(c)
     douts = [c.dout.copy(), c.dout.copy()][: 1 + twice]

@@ -54,14 +54,10 @@ def observe_replay(f: Functions, c: Case) -> Observation:
 
 def expect_replay(c: Case, seen: Observation) -> Mapping[str, Expectation]:
     data, recipe = training_data(), replace(REPLAY, seed=c.seed)
-    sizes = (data.train_x.shape[1], *recipe.hidden, 10)
-    end, running = oracle.replay_training(
-        training.initial_parameters(sizes, recipe, network.ScaleAndShift()),
-        training.minibatches(data.train_x, data.train_y, recipe, REPLAY_STEPS),
-        recipe,
-        network.MOMENTUM,
-        network.EPS,
+    start, batches = training.opening(
+        data.train_x, data.train_y, recipe, REPLAY_STEPS, network.ScaleAndShift()
     )
+    end, running = oracle.replay_training(start, batches, recipe, network.MOMENTUM, network.EPS)
     return {what: Close(value) for what, value in seen_of(end, running).items()}
 
 

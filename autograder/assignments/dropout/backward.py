@@ -45,7 +45,7 @@ def backward_aspects() -> list[Aspect]:
     ) -> tuple[NDArray[np.bool_], list[Array], Array]:
         """Call forward on the case, then ``more``, then backward.
 
-        Returns the units that were kept, dx (once or twice), and the upstream gradient after that.
+        Returns the units that were kept, dx (once or twice), and the first upstream gradient as it is in the end.
         """
         first = [asking(c.x, c.p, c.rng)] if c.training else []
         calls = [*first, (c.x.copy(), c.p, c.training, copied(c.rng)), *more]

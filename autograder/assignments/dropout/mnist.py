@@ -8,7 +8,7 @@ network recognises held-out images at least as well as the calibrated threshold 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -49,14 +49,10 @@ def replay_cases(rng: np.random.Generator, hidden: bool) -> Sequence[Case]:
     ]
 
 
-def recipe_of(c: Case) -> training.Recipe:
-    return training.Recipe.of({**asdict(REPLAY), "seed": c.seed})
-
-
 def observe_replay(f: Functions, c: Case) -> Observation:
-    data = training_data()
+    data, recipe = training_data(), replace(REPLAY, seed=c.seed)
     end, masks = colocate(
-        network.record_steps, f, x=data.train_x, y=data.train_y, recipe=asdict(recipe_of(c)),
+        network.record_steps, f, x=data.train_x, y=data.train_y, recipe=asdict(recipe),
         p=c.p, steps=REPLAY_STEPS,
     )  # fmt: skip
     return {"parameters after the last step": training.flatten(end), "masks": as_masks(masks)}
@@ -77,15 +73,9 @@ def as_masks(masks: Any) -> list[list[training.Array]]:
 
 
 def expect_replay(c: Case, seen: Observation) -> Mapping[str, Expectation]:
-    data, recipe = training_data(), recipe_of(c)
-    sizes = (data.train_x.shape[1], *recipe.hidden, 10)
-    end = oracle.replay_training(
-        training.initial_parameters(sizes, recipe),
-        training.minibatches(data.train_x, data.train_y, recipe, REPLAY_STEPS),
-        seen["masks"],
-        recipe,
-        c.p,
-    )
+    data, recipe = training_data(), replace(REPLAY, seed=c.seed)
+    start, batches = training.opening(data.train_x, data.train_y, recipe, REPLAY_STEPS)
+    end = oracle.replay_training(start, batches, seen["masks"], recipe, c.p)
     return {"parameters after the last step": Close(training.flatten(end))}
 
 

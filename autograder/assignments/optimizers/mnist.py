@@ -70,9 +70,7 @@ def replay_aspect(name: str) -> Aspect:
 
     def expect(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         data = training_data()
-        sizes = (data.train_x.shape[1], *c.recipe.hidden, 10)
-        start = training.initial_parameters(sizes, c.recipe)
-        batches = training.minibatches(data.train_x, data.train_y, c.recipe, REPLAY_STEPS)
+        start, batches = training.opening(data.train_x, data.train_y, c.recipe, REPLAY_STEPS)
         end = oracle.replay_training(name, start, batches, c.recipe.lr)
         return {"parameters after the last step": Close(training.flatten(end))}
 
