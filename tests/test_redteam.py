@@ -7,7 +7,8 @@ function: the attack must get 0, the honest function its points, and nothing may
 from __future__ import annotations
 
 import os
-import time
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -39,11 +40,18 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
     return Course(root)
 
 
+@pytest.fixture
+def scratch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A directory for this test's temporary files; in /tmp, because a socket's path must be short."""
+    with tempfile.TemporaryDirectory(prefix="redteam-") as directory:
+        monkeypatch.setattr(tempfile, "tempdir", directory)
+        yield Path(directory)
+
+
 @pytest.mark.parametrize("name", ATTACKS)
-def test_no_attack_gains_a_point(course: Course, tmp_path: Path, name: str) -> None:
+def test_no_attack_gains_a_point(course: Course, scratch: Path, tmp_path: Path, name: str) -> None:
     if NO_SANDBOX and name in NEEDS_SANDBOX:
         pytest.skip(NO_SANDBOX)
-    before = set(Path("/tmp").glob("autograder-*"))
     nbformat.write(tiny(ATTACKS[name]), tmp_path / "x.ipynb")
     report = grade(tmp_path / "x.ipynb", course, limits=LIMITS, isolation=ISOLATION)
     assert report.graded
@@ -52,14 +60,11 @@ def test_no_attack_gains_a_point(course: Course, tmp_path: Path, name: str) -> N
     assert attacked.state in (State.FAILED, State.UNANSWERED, State.TIMED_OUT, State.NOT_GRADED)
     if name not in SPOILS_ITS_OWN_KERNEL:
         assert honest.points == 10, honest.says
-    end = time.monotonic() + 5
-    while leftovers(before) and time.monotonic() < end:
-        time.sleep(0.1)  # another test process may be starting or ending a kernel just now
-    assert not leftovers(before)
+    assert not leftovers(scratch)
 
 
-def leftovers(before: set[Path]) -> list[str]:
-    found = [str(p) for p in Path("/tmp").glob("autograder-*") if p not in before and not in_use(p)]
+def leftovers(scratch: Path) -> list[str]:
+    found = [str(p) for p in scratch.iterdir()]
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         if os.access(path, os.R_OK):
             try:
@@ -68,11 +73,6 @@ def leftovers(before: set[Path]) -> list[str]:
             except OSError:
                 continue
     return found
-
-
-def in_use(path: Path) -> bool:
-    """Another test process may be grading at the same time."""
-    return (path / "connection.json").exists()
 
 
 def test_enough_attacks() -> None:
