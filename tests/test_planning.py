@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
-from autograder.engine.colocate import colocate, in_turn, one_call, passes, plan
+from autograder.engine.colocate import ahead, colocate, in_turn, one_call, passes
 from autograder.engine.compare import Close
 from autograder.engine.declare import Aspect, Case, Check
-from autograder.engine.observe import Captured, observe
+from autograder.engine.limits import OutOfTime, time_limit
+from autograder.engine.observe import Captured, observe, quiet
 from autograder.engine.run import run_check
 from autograder.examiner import wire
 from autograder.examiner.kernel import Limits, execution_environment, kernel
-from autograder.examiner.remote import RemoteFunction, channel
+from autograder.examiner.remote import KernelDied, RemoteFunction, channel
 from tests.conftest import FUNCTION_CHECKS, ISOLATION, load_solution
 
 SETUP = """
@@ -100,7 +102,8 @@ def test_one_call_is_what_it_says(check: Check, seed: int | None) -> None:
             twice: list[list[bytes]] = [[], []]
             for calls in twice:
                 functions = tuple(Recorder(getattr(solution, f), calls) for f in check.takes)
-                observe(each, functions, case, Captured())
+                with quiet(Captured()):
+                    observe(each, functions, case)
             assert twice[0] == twice[1], "an observation changed its case"
             made.append(len(twice[0]))
         marked = getattr(each.observe, "one_call", False)
@@ -122,21 +125,13 @@ def test_right_functions_pass(there) -> None:
 @pytest.mark.parametrize("name", ["counting", "drawing", "large", "third_fails"])
 def test_the_order_of_calls_and_the_global_state_are_kept(there, name: str) -> None:
     def seen(function: Any) -> list[Any]:
-        found: list[Any] = []
-        for one in CHECK.aspects:
-            if getattr(one.observe, "one_call", False):
-                plan(
-                    (function,),
-                    [
-                        lambda c=c, a=one: observe(a, (function,), c, Captured())
-                        for c in cases(np.random.default_rng(0), False)
-                    ],
-                )
-            found += [
-                observe(one, (function,), c, Captured())
-                for c in cases(np.random.default_rng(0), False)
-            ]
-        return found  # fmt: skip
+        one, many = CHECK.aspects
+        given = cases(np.random.default_rng(0), False)
+        found = [observe(one, (function,), c) for c in given]
+        return [
+            *found,
+            *ahead((function,), [partial(observe, many, (function,), c) for c in given]),
+        ]
 
     here: dict[str, Any] = {}
     exec(SETUP, here)
@@ -164,11 +159,31 @@ def test_an_aspect_that_is_through_counts_when_a_later_one_runs_out_of_time() ->
     assert result.ending == "out of time"
 
 
-def test_another_call_than_planned_is_an_error_of_ours(there) -> None:
-    double, counting = there("double"), there("counting")
-    plan((double,), [lambda: double(np.ones(1))])
-    with pytest.raises(RuntimeError, match="planned"):
-        counting(np.ones(1))
+def test_a_second_call_is_an_error_of_ours(there) -> None:
+    double = there("double")
+
+    def twice() -> float:
+        return double(double(np.ones(1)))[0]
+
+    with pytest.raises(RuntimeError, match="one_call"):
+        list(ahead((double,), [twice, twice]))
+
+
+def test_an_observation_without_a_call_is_made_in_its_place(there) -> None:
+    double = there("double")
+    made = ahead(
+        (double,), [lambda: double(np.ones(1))[0], lambda: 7.0, lambda: double(np.zeros(1))[0]]
+    )
+    assert list(made) == [2.0, 7.0, 0.0]
+    assert double(np.ones(1))[0] == 2.0
+
+
+def test_the_time_limit_holds_in_observations_made_ahead(there) -> None:
+    never_ends = there("third_never_ends")
+    with pytest.raises(OutOfTime), time_limit(0.5):
+        list(ahead((never_ends,), [lambda: never_ends(np.array([2.0]))] * 2))
+    with pytest.raises(KernelDied):
+        never_ends(np.ones(1))
 
 
 def test_results_of_calls_in_turn_are_copies() -> None:

@@ -5,27 +5,22 @@ longer than most calls. It may bring two methods, which :class:`autograder.exami
 
 ``colocated(work, functions, arguments)``
     runs work beside the function, which calls it many times; see :func:`colocate`.
-``planning()``
-    is a context in which calls are only noted, and raise :class:`Planned`; they are made next, in the same
-    order, and need not be asked for one at a time; see :func:`plan`.
+``ahead(observations)``
+    makes observations, and need not ask for their calls one at a time; see :func:`ahead`.
 
 The checks need not know which it is.
 """
 
 from __future__ import annotations
 
-import contextlib
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from autograder.engine.declare import Functions
 
 Observe = TypeVar("Observe", bound=Callable[..., Any])
-
-
-class Planned(BaseException):
-    """Raised by a call that is only planned."""
+Seen = TypeVar("Seen")
 
 
 def colocate(work: Callable[..., Any], functions: Functions, **arguments: Any) -> Any:
@@ -40,17 +35,12 @@ def colocate(work: Callable[..., Any], functions: Functions, **arguments: Any) -
     return work(*functions, **arguments)
 
 
-def plan(functions: Functions, observations: Iterable[Callable[[], Any]]) -> None:
-    """Make each observation up to its first call, if the functions can make use of that.
-
-    The observations must follow next, in this order, and make one call each: see :func:`one_call`.
-    """
-    planning = getattr(functions[0], "planning", None)
-    if planning is not None:
-        with planning():
-            for observation in observations:
-                with contextlib.suppress(Planned):
-                    observation()
+def ahead(functions: Functions, observations: Sequence[Callable[[], Seen]]) -> Iterator[Seen]:
+    """Make observations that make one call each (see :func:`one_call`), and yield what is seen, one by one."""
+    theirs = getattr(functions[0], "ahead", None)
+    if theirs is not None:
+        return theirs(observations)  # type: ignore[no-any-return]
+    return (observation() for observation in observations)
 
 
 def one_call(observe: Observe) -> Observe:

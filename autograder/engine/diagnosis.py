@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from autograder.engine.compare import Expectation, Mismatch, Raised
 from autograder.engine.declare import Aspect, Case, Misconception, Observation
-from autograder.engine.observe import Captured, observe
+from autograder.engine.observe import observe
 
 MAX_NAMED = 3
 
@@ -61,7 +61,7 @@ def explain(
 ) -> tuple[tuple[Misconception, frozenset[str]], ...]:
     """Return the entries (at most three) that explain the failing trials, the likeliest first.
 
-    With each comes the set of names of the aspects that it explains and no earlier one does.
+    To be called inside :func:`.observe.quiet`. With each comes the set of names of the aspects that it explains and no earlier one does.
 
     An entry explains an aspect when it fails on the same cases of it as the student's functions, with
     the same observations. Entries are ranked by the number of failing aspects they
@@ -138,7 +138,7 @@ def _agree(group: Sequence[Trial], theirs: Iterator[Response]) -> Iterator[bool]
 
 
 def _response(entry: Misconception, trial: Trial, ask: bool) -> Response:
-    seen = observe(trial.aspect, entry.functions, trial.case, Captured())
+    seen = observe(trial.aspect, entry.functions, trial.case)
     return seen, ask and judge(trial.aspect, trial.case, seen).failed
 
 

@@ -43,26 +43,16 @@ class Captured(io.StringIO):
         return len(text)
 
 
-def observe(
-    aspect: Aspect, functions: Functions, case: Case, printed: Captured
-) -> Observation | Raised:
-    """Run ``aspect.observe`` on one case; never raises an ``Exception``.
+def observe(aspect: Aspect, functions: Functions, case: Case) -> Observation | Raised:
+    """Run ``aspect.observe`` on one case; never raises an ``Exception``. To be called inside :func:`quiet`.
 
     NumPy's global random state is seeded first: see :func:`kept_global_random_state`.
     """
-    with quiet(printed):
-        np.random.seed(GLOBAL_SEED)
-        try:
-            return aspect.observe(functions, case)
-        except (Exception, SystemExit) as error:
-            return raised(error)
-
-
-def begin(aspect: Aspect, functions: Functions, case: Case) -> None:
-    """Run ``aspect.observe`` as far as it comes, as :func:`observe` does."""
     np.random.seed(GLOBAL_SEED)
-    with contextlib.suppress(Exception, SystemExit):
-        aspect.observe(functions, case)
+    try:
+        return aspect.observe(functions, case)
+    except (Exception, SystemExit) as error:
+        return raised(error)
 
 
 def attempt(call: Callable[[], Any]) -> Raised | None:

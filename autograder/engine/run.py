@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from autograder.engine.colocate import plan
+from autograder.engine.colocate import ahead
 from autograder.engine.compare import Raised
-from autograder.engine.declare import Check, Misconception
+from autograder.engine.declare import Check, Misconception, Observation
 from autograder.engine.diagnosis import Trial, explain, judge
 from autograder.engine.limits import OutOfTime, time_limit
 from autograder.engine.messages import _
-from autograder.engine.observe import Captured, begin, kept_global_random_state, observe, quiet
+from autograder.engine.observe import Captured, kept_global_random_state, observe, quiet
 from autograder.engine.results import AspectResult, CheckResult, Ending, Failure, Named
 
 PUBLIC_SEED = 4  # with it the smallest dropout cases have kept and dropped units
@@ -69,7 +69,8 @@ def _run(
     explained: tuple[tuple[Misconception, frozenset[str]], ...] = ()
     if failed and ending == "complete":
         public_of = check.name if hidden_seed is None else ""
-        explained = explain(trials, check.misconceptions, public_of)
+        with quiet(Captured()):
+            explained = explain(trials, check.misconceptions, public_of)
     named = tuple(
         Named(m.id, m.says, tuple(a.name for a in check.aspects if a.name in names))
         for m, names in explained
@@ -110,11 +111,16 @@ def run_trials(
     for i, aspect in enumerate(check.aspects):
         seed = [PUBLIC_SEED if hidden_seed is None else hidden_seed, i]
         cases = aspect.cases(np.random.default_rng(seed), hidden_seed is not None)
-        if getattr(aspect.observe, "one_call", False):
-            with quiet(Captured()):
-                plan(functions, [partial(begin, aspect, functions, case) for case in cases])
-        for case in cases:
-            trials.append(judge(aspect, case, observe(aspect, functions, case, printed)))
+        observations = [partial(observe, aspect, functions, case) for case in cases]
+        seen: list[Observation | Raised] = []
+        try:
+            with quiet(printed):
+                if getattr(aspect.observe, "one_call", False):
+                    seen.extend(ahead(functions, observations))
+                else:
+                    seen.extend(observation() for observation in observations)
+        finally:
+            trials += map(partial(judge, aspect), cases, seen)
         complete.add(aspect.name)
 
 

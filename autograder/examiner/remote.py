@@ -12,15 +12,15 @@ import socket
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from greenlet import getcurrent, greenlet
 
-from autograder.engine.colocate import Planned
 from autograder.engine.declare import Functions
 from autograder.engine.limits import OutOfTime, remaining
 from autograder.engine.messages import _
@@ -32,6 +32,8 @@ from autograder.examiner.kernel import Kernel
 LARGE = 1_000_000  # bytes; arrays of this size are sent once per channel
 TICK = 0.5  # seconds after which a waiting examiner looks whether the kernel is still there
 ACCEPT_SECONDS = 5.0  # an idle kernel connects within milliseconds
+
+Seen = TypeVar("Seen")
 
 with kept_global_random_state():
     SEEDED = GlobalState.seeded(GLOBAL_SEED)
@@ -113,9 +115,9 @@ class Channel:
         self._stored: dict[int, tuple[Any, wire.Token]] = {}
         self._state: GlobalState | None = None  # that NumPy has here and over there
         self._received = bytearray()
-        self._is_planning = False
-        self._planned: deque[tuple[str, bytes]] = deque()  # requests that will be made next
-        self._ahead: deque[str] = deque()  # the functions of those that were sent already
+        self._requests: deque[bytes] = deque()  # those that were not sent yet
+        self._unanswered = 0  # number of those that were
+        self._gathering = False
         self.broken = False
 
     def request(self, function: str, arguments: list[Any], keywords: dict[str, Any]) -> Reply:
@@ -125,23 +127,23 @@ class Channel:
         ------
         KernelDied
             If no reply comes, or one that is not a message. The channel is of no use afterwards.
-        Planned
-            If it was only noted; see :meth:`planning`.
+        RuntimeError
+            If an observation that :meth:`ahead` makes calls more than once.
         """
-        if self.broken:
-            raise KernelDied(_("the kernel did not survive an earlier call"))
-        is_planned = bool(self._planned or self._ahead) and not self._is_planning
-        if not is_planned:
-            message = framed(wire.dumps([function, arguments, keywords, self._our_state()]))
-        if self._is_planning:
-            self._planned.append((function, message))
-            raise Planned
+        self._require_whole()
+        if (self._requests or self._unanswered) and not self._gathering:
+            raise RuntimeError("an observation that is marked `one_call` makes another call")
+        self._requests.append(
+            framed(wire.dumps([function, arguments, keywords, self._our_state()]))
+        )
+        if self._gathering:
+            getcurrent().parent.switch()  # to `ahead`, which gathers the requests of others
+            self._require_whole()
+            if not SEEDED.is_current():
+                np.random.seed(GLOBAL_SEED)  # as when this observation began
         self.broken = True  # until a whole reply was read: a limit may interrupt us anywhere
         try:
-            if is_planned:
-                self._send_ahead(function)
-            else:
-                self._connection.sendall(message)
+            self._send()
             reply = self._reply()
         except (OSError, wire.WireError) as error:
             raise KernelDied(_("the kernel died or sent nonsense")) from error
@@ -161,32 +163,39 @@ class Channel:
         self._state = GlobalState()
         return self._state.state
 
-    @contextlib.contextmanager
-    def planning(self) -> Iterator[None]:
-        """In the body, note requests and raise :class:`Planned`; the same must be made next, in this order."""
-        self._is_planning = True
-        try:
-            yield
-        finally:
-            self._is_planning = False
+    def ahead(self, observations: Sequence[Callable[[], Seen]]) -> Iterator[Seen]:
+        """Make observations of one call each; send the requests of many before the first reply is awaited.
 
-    def _send_ahead(self, function: str) -> None:
-        """Take the next planned request as made; send it, and as many more as fit without being read.
-
-        Raises
-        ------
-        RuntimeError
-            If it is for another function.
+        Each observation runs up to its call, where it is suspended (it is a greenlet) until its reply is next.
         """
-        if not self._ahead:
-            batch = bytearray()
-            while self._planned and (not batch or len(batch) + len(self._planned[0][1]) <= CHUNK):
-                name, message = self._planned.popleft()
-                self._ahead.append(name)
-                batch += message
-            self._connection.sendall(batch)
-        if self._ahead.popleft() != function:
-            raise RuntimeError("this is not the call that was planned")
+        begun = []
+        try:
+            self._gathering = True
+            for observation in observations:
+                suspended = greenlet(observation)
+                suspended.gr_context = copy_context()
+                begun.append((suspended, suspended.switch()))
+            self._gathering = False
+            for suspended, seen in begun:
+                yield seen if suspended.dead else suspended.switch()
+        finally:
+            self._gathering = False
+            self.broken |= bool(self._unanswered)
+            self._requests.clear()
+
+    def _require_whole(self) -> None:
+        if self.broken:
+            raise KernelDied(_("the kernel did not survive an earlier call"))
+
+    def _send(self) -> None:
+        """Send the next request, and as many more as fit without being read, unless that was done already."""
+        if self._unanswered:
+            return
+        batch = bytearray()
+        while self._requests and (not batch or len(batch) + len(self._requests[0]) <= CHUNK):
+            batch += self._requests.popleft()
+            self._unanswered += 1
+        self._connection.sendall(batch)
 
     def _reply(self) -> Reply:
         deadline = time.monotonic() + self._seconds
@@ -207,7 +216,8 @@ class Channel:
             if not chunk:
                 raise OSError("the kernel hung up")
             self._received += chunk
-        if self._received and not self._ahead:
+        self._unanswered -= 1
+        if self._received and not self._unanswered:
             raise wire.WireError("more than one reply")
         return Reply.of(wire.loads(reply))
 
@@ -239,9 +249,9 @@ class RemoteFunction:
         reply = self._channel.request(self.__name__, list(arguments), keywords)
         return take(reply, arguments)
 
-    def planning(self) -> AbstractContextManager[None]:
-        """Note what is called in the body instead of calling it; see :meth:`Channel.planning`."""
-        return self._channel.planning()
+    def ahead(self, observations: Sequence[Callable[[], Seen]]) -> Iterator[Seen]:
+        """Make observations of one call each, of this channel's functions; see :meth:`Channel.ahead`."""
+        return self._channel.ahead(observations)
 
     def colocated(
         self, work: Callable[..., Any], functions: Functions, arguments: dict[str, Any]
