@@ -57,6 +57,8 @@ class Case:
 class Aspect:
     """One thing that a check scores.
 
+    Aspects with the same ``cases`` and ``observe`` share what was seen: the functions are called once for all of them.
+
     Attributes
     ----------
     name:
@@ -72,6 +74,8 @@ class Aspect:
         ``observe(functions, case)`` calls the student's functions and returns what was seen.
     expect:
         ``expect(case, seen)`` returns the expectation for each observed value that is judged.
+    judges:
+        Names of the values that are judged; empty for all that ``expect`` returns.
     explains:
         Whether a known mistake is looked for in what was seen; False where repeating the observation
         for every catalogue entry would take too long.
@@ -83,6 +87,7 @@ class Aspect:
     cases: Callable[[np.random.Generator, bool], Sequence[Case]]
     observe: Callable[[Functions, Case], Observation]
     expect: Callable[[Case, Observation], Mapping[str, Expectation]]
+    judges: tuple[str, ...] = ()
     explains: bool = True
 
 

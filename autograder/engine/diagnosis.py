@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from autograder.engine.compare import Expectation, Mismatch, Raised
 from autograder.engine.declare import Aspect, Case, Misconception, Observation
@@ -42,12 +43,22 @@ Place = tuple[str, int, tuple[str, ...]]
 _on_public_cases: dict[Place, list[list[Response]]] = {}
 
 
-def judge(aspect: Aspect, case: Case, seen: Observation | Raised) -> Trial:
-    """Compare an observation with what the aspect expects of it."""
+def expected_of(
+    aspect: Aspect, case: Case, seen: Observation | Raised
+) -> Mapping[str, Expectation]:
+    """Return what is expected of the values of an observation."""
+    return {} if isinstance(seen, Raised) else aspect.expect(case, seen)
+
+
+def judge(
+    aspect: Aspect, case: Case, seen: Observation | Raised, expected: Mapping[str, Expectation]
+) -> Trial:
+    """Compare an observation with what is expected, in the values that the aspect judges."""
     if isinstance(seen, Raised):
         how = seen.where
         return Trial(aspect, case, seen, {}, {"": Mismatch("", str(seen), how, float("inf"))})
-    expected = aspect.expect(case, seen)
+    if aspect.judges:
+        expected = {what: expected[what] for what in aspect.judges}
     mismatches = {
         what: mismatch
         for what, expectation in expected.items()
@@ -124,10 +135,20 @@ def _shown(
     Public cases are the same for all students: kept under ``place``. On hidden ones, an entry is only run as far as
     it is asked, and whether it fails where the student's functions do is not.
     """
+    made: dict[tuple[int, Any], Observation | Raised] = {}
+
+    def response(trial: Trial, ask: bool) -> Response:
+        aspect, case = trial.aspect, trial.case
+        key = id(case), aspect.observe
+        if key not in made:
+            made[key] = observe(aspect, entry.functions, case)
+        seen = made[key]
+        return seen, ask and judge(aspect, case, seen, expected_of(aspect, case, seen)).failed
+
     if place is None:
-        return ((_response(entry, t, ask=not t.failed) for t in group) for group in groups)
+        return ((response(t, ask=not t.failed) for t in group) for group in groups)
     if place not in _on_public_cases:
-        _on_public_cases[place] = [[_response(entry, t, ask=True) for t in g] for g in groups]
+        _on_public_cases[place] = [[response(t, ask=True) for t in g] for g in groups]
     return map(iter, _on_public_cases[place])
 
 
@@ -135,11 +156,6 @@ def _agree(group: Sequence[Trial], theirs: Iterator[Response]) -> Iterator[bool]
     """Tell for each case whether an entry fails there if the student's functions do, and alike."""
     for trial, (seen, failed) in zip(group, theirs, strict=True):
         yield _alike(trial, seen) if trial.failed else not failed
-
-
-def _response(entry: Misconception, trial: Trial, ask: bool) -> Response:
-    seen = observe(trial.aspect, entry.functions, trial.case)
-    return seen, ask and judge(trial.aspect, trial.case, seen).failed
 
 
 def _alike(trial: Trial, theirs: Observation | Raised) -> bool:

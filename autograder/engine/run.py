@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from autograder.engine.colocate import ahead
-from autograder.engine.compare import Raised
-from autograder.engine.declare import Check, Misconception, Observation
-from autograder.engine.diagnosis import Trial, explain, judge
+from autograder.engine.compare import Expectation, Raised
+from autograder.engine.declare import Aspect, Case, Check, Functions, Misconception, Observation
+from autograder.engine.diagnosis import Trial, expected_of, explain, judge
 from autograder.engine.limits import OutOfTime, time_limit
 from autograder.engine.messages import _
 from autograder.engine.observe import Captured, kept_global_random_state, observe, quiet
@@ -108,20 +108,38 @@ def run_trials(
 
     Both are kept when a limit cuts this short.
     """
+    looks: dict[Any, tuple[Sequence[Case], list[Observation | Raised]]] = {}
+    expected: dict[Any, list[Mapping[str, Expectation]]] = {}
     for i, aspect in enumerate(check.aspects):
-        seed = [PUBLIC_SEED if hidden_seed is None else hidden_seed, i]
-        cases = aspect.cases(np.random.default_rng(seed), hidden_seed is not None)
-        observations = [partial(observe, aspect, functions, case) for case in cases]
-        seen: list[Observation | Raised] = []
-        try:
-            with quiet(printed):
-                if getattr(aspect.observe, "one_call", False):
-                    seen.extend(ahead(functions, observations))
-                else:
-                    seen.extend(observation() for observation in observations)
-        finally:
-            trials += map(partial(judge, aspect), cases, seen)
+        look = aspect.cases, aspect.observe
+        ended: OutOfTime | None = None
+        if look not in looks:
+            seed = [PUBLIC_SEED if hidden_seed is None else hidden_seed, i]
+            looks[look] = aspect.cases(np.random.default_rng(seed), hidden_seed is not None), []
+            try:
+                with quiet(printed):
+                    _observe_all(aspect, functions, *looks[look])
+            except OutOfTime as error:
+                ended = error
+        cases, seen = looks[look]
+        judged = (*look, aspect.expect)
+        if judged not in expected:
+            expected[judged] = [expected_of(aspect, *c) for c in zip(cases, seen, strict=False)]
+        trials += map(partial(judge, aspect), cases, seen, expected[judged])
+        if ended is not None:
+            raise ended
         complete.add(aspect.name)
+
+
+def _observe_all(
+    aspect: Aspect, functions: Functions, cases: Sequence[Case], seen: list[Observation | Raised]
+) -> None:
+    """Append to ``seen`` what is seen on each case."""
+    observations = [partial(observe, aspect, functions, case) for case in cases]
+    if getattr(aspect.observe, "one_call", False):
+        seen.extend(ahead(functions, observations))
+    else:
+        seen.extend(observation() for observation in observations)
 
 
 def _failure(trial: Trial) -> Failure:

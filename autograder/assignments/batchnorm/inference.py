@@ -37,9 +37,9 @@ def count_aspects() -> list[Aspect]:
             raise WrongReturn(N_("trainable and non_trainable should be two integers"))
         return dict(zip(COUNTS, counts, strict=True))
 
-    def expect(c: Case, name: str) -> Mapping[str, Expectation]:
-        counts = dict(zip(COUNTS, oracle.count_parameters(c.features), strict=True))
-        return {name: Close(counts[name])}
+    def expect(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+        counts = oracle.count_parameters(c.features)
+        return {name: Close(n) for name, n in zip(COUNTS, counts, strict=True)}
 
     def invalid_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         stacks: list[list[int]] = [[0], [3, -2]] + ([[4, -int(rng.integers(1, 50))]] * hidden)
@@ -56,7 +56,8 @@ def count_aspects() -> list[Aspect]:
             1,
             cases,
             observe,
-            lambda c, seen: expect(c, "trainable"),
+            expect,
+            judges=("trainable",),
         ),
         Aspect(
             "not trainable",
@@ -64,7 +65,8 @@ def count_aspects() -> list[Aspect]:
             1,
             cases,
             observe,
-            lambda c, seen: expect(c, "non_trainable"),
+            expect,
+            judges=("non_trainable",),
         ),
         Aspect(
             "invalid features",

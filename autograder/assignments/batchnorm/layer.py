@@ -213,8 +213,10 @@ def evaluation_aspects() -> list[Aspect]:
         return {"out, row by row": Close(expected(c)[0][:, None])}
 
     @one_call
-    def observe_running(f: Functions, c: Case) -> Observation:
-        return {f"running {k} that is returned": v for k, v in call(f, c).running.items()}
+    def observe_evaluation(f: Functions, c: Case) -> Observation:
+        result = call(f, c)
+        running = {f"running {k} that is returned": v for k, v in result.running.items()}
+        return {"out": result.out, **running}
 
     def expect_running(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         return {f"running {k} that is returned": Unchanged(v) for k, v in c.running.items()}
@@ -225,7 +227,7 @@ def evaluation_aspects() -> list[Aspect]:
             N_("in evaluation, x is normalized with the running statistics"),
             2,
             cases,
-            observe_out,
+            observe_evaluation,
             expect_out,
         ),
         Aspect(
@@ -241,7 +243,7 @@ def evaluation_aspects() -> list[Aspect]:
             N_("evaluation returns the running statistics as they were"),
             2,
             cases,
-            observe_running,
+            observe_evaluation,
             expect_running,
         ),
     ]

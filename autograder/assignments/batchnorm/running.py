@@ -104,11 +104,11 @@ def running_aspects(by_forward: bool) -> list[Aspect]:
         )
         return {f"running {name}": value for name, value in read(running).items()}
 
-    def expect(c: Case, name: str) -> Mapping[str, Expectation]:
+    def expect(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         running = c.running
         for x in c.batches:
             running = oracle.update_running(running, x, c.momentum)
-        return {f"running {name}": Close(running[name])}
+        return {f"running {name}": Close(value) for name, value in running.items()}
 
     return [
         Aspect(
@@ -117,7 +117,8 @@ def running_aspects(by_forward: bool) -> list[Aspect]:
             2,
             cases,
             observe,
-            lambda c, seen: expect(c, "mean"),
+            expect,
+            judges=("running mean",),
         ),
         Aspect(
             "running variance",
@@ -125,7 +126,8 @@ def running_aspects(by_forward: bool) -> list[Aspect]:
             3,
             cases,
             observe,
-            lambda c, seen: expect(c, "var"),
+            expect,
+            judges=("running var",),
         ),
     ]
 

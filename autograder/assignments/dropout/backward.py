@@ -97,8 +97,13 @@ def backward_aspects() -> list[Aspect]:
     @one_call
     def observe_later(f: Functions, c: Case) -> Observation:
         later = [(c.x.copy(), c.p, mode, np.random.default_rng(0)) for mode in (True, False)]
-        keep, (dx,), _dout = run(f, c, *later)
-        return {"dx": dx, "keep": keep}
+        keep, (first, second), dout = run(f, c, *later, twice=True)
+        return {
+            "dx": first,
+            "keep": keep,
+            "dout after the call": dout,
+            "a second backward call gives the same dx": bool(np.array_equal(first, second)),
+        }
 
     def later_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         where = "two other forward calls before the backward call"
@@ -107,14 +112,6 @@ def backward_aspects() -> list[Aspect]:
             for training, mode in ((True, "training"), (False, "evaluation"))
             for p in RATES
         ]
-
-    @one_call
-    def observe_twice(f: Functions, c: Case) -> Observation:
-        _keep, (first, second), dout = run(f, c, twice=True)
-        return {
-            "dout after the call": dout,
-            "a second backward call gives the same dx": bool(np.array_equal(first, second)),
-        }
 
     def expect_twice(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         return {
@@ -205,7 +202,7 @@ def backward_aspects() -> list[Aspect]:
             N_("dout is not modified, and the same cache gives the same dx again"),
             1,
             later_cases,
-            observe_twice,
+            observe_later,
             expect_twice,
         ),
         Aspect(

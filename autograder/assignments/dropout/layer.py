@@ -111,10 +111,11 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
 
     def scaling_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         out = []
-        for shape in [(2, 3), (30, 10), (7, 1, 9)] if hidden else [(2, 3), (4, 5)]:
+        for shape in [(2, 3), (7, 1, 9), (30, 10)] if hidden else [(2, 3), (4, 5)]:
             for p in other_rates(rng) if hidden else RATES:
                 x = np.ones(shape) if layer is MASK else inputs(rng, shape)
-                out.append(case(layer, x, p, seeded(rng), "training", torch_seed=None))
+                free = {"torch_seed": None, "keep": None}
+                out.append(case(layer, x, p, seeded(rng), "training", **free))
                 seed = int(rng.integers(2**31))
                 keep = oracle.torch_keep_mask(shape, p, seed)
                 replay = generator_keeping(keep, p)
@@ -126,10 +127,10 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
     def observe_output(f: Functions, c: Case) -> Observation:
         call = c.x.copy(), c.p, True, copied(c.rng)
         ones, out = layer.draw_all(f, asking(c.x, c.p, c.rng), call)
-        return {v: out, "keep": ones != 0}
+        return {v: out, "kept units": (ones != 0).astype(int)}
 
     def expect_output(c: Case, seen: Observation) -> Mapping[str, Expectation]:
-        keep = seen["keep"]
+        keep = seen["kept units"] == 1
         if keep.shape != c.x.shape:
             keep = np.ones(c.x.shape, dtype=bool)
         is_torchs = c.torch_seed is not None and np.array_equal(keep, c.given["keep"])
@@ -139,47 +140,34 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
             expected, _dx = oracle.dropout_given_mask(c.x, keep, c.p, c.x, layer.inverted)
         return {v: Close(expected)}
 
-    @one_call
-    def observe_keep(f: Functions, c: Case) -> Observation:
-        ones = layer.draw(f, *asking(c.x, c.p, c.rng))
-        return {"kept units": (ones != 0).astype(int)}
-
     def expect_keep(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         keep = c.given["keep"]
         if keep is None:
             keep = oracle.keep_mask(c.x.shape, c.p, copied(c.rng))
         return {"kept units": Close(keep.astype(int))}
 
-    def convention_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
-        cases = [replace_keep(c) for c in scaling_cases(rng, hidden)]
-        return sorted(cases, key=lambda c: int(c.x.size))
-
-    def replace_keep(c: Case) -> Case:
-        return Case(c.label, {"keep": None, **c.given}, ())
-
     def many_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         rates = (*RATES, float(rng.uniform(0.1, 0.9))) if hidden else RATES
         return [case(layer, np.ones((300, 40)), p, seeded(rng), "training") for p in rates]
-
-    @one_call
-    def observe_share(f: Functions, c: Case) -> Observation:
-        dropped = layer.draw(f, c.x.copy(), c.p, True, copied(c.rng)) == 0
-        return {"share of dropped units": float(dropped.mean())}
 
     def expect_share(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         six_sigma = 6 * np.sqrt(c.p * (1 - c.p) / c.x.size)
         return {"share of dropped units": Within(c.p - six_sigma, c.p + six_sigma)}
 
     @one_call
-    def observe_independence(f: Functions, c: Case) -> Observation:
+    def observe_many(f: Functions, c: Case) -> Observation:
         source, small = copied(c.rng), np.ones((4, 5))
-        calls = [(small.copy(), c.p, True, seeded(source)) for _ in range(COUNTS)]
-        out, *others = layer.draw_all(f, (c.x.copy(), c.p, True, copied(c.rng)), *calls)
+        calls = [(small, c.p, True, seeded(source)) for _ in range(COUNTS)]
+        out, *others = layer.draw_all(f, (c.x, c.p, True, copied(c.rng)), *calls)
         dropped = out == 0
+        ratio = out / c.x if out.shape == c.x.shape else np.zeros(0)
+        factors = np.unique(np.round(ratio[ratio != 0], 6))
         counts = [int((other == 0).sum()) for other in others]
         rows = dropped.reshape(len(dropped), -1) if dropped.ndim else dropped.reshape(1, 1)
         per_row = rows.sum(axis=1)
         return {
+            "different factors among the units that are not zero": len(factors),
+            "share of dropped units": float(dropped.mean()),
             "all samples lose the same units": bool((rows == rows[:1]).all()),
             "a sample loses all its units or none": bool((rows == rows[:, :1]).all()),
             "the same number of units is dropped every time": len(set(counts)) == 1
@@ -187,14 +175,7 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
         }
 
     def expect_independence(c: Case, seen: Observation) -> Mapping[str, Expectation]:
-        return {what: Is(False) for what in seen}
-
-    @one_call
-    def observe_values(f: Functions, c: Case) -> Observation:
-        out = layer.draw(f, c.x.copy(), c.p, True, copied(c.rng))
-        ratio = out / c.x if out.shape == c.x.shape else np.zeros(0)
-        factors = np.unique(np.round(ratio[ratio != 0], 6))
-        return {"different factors among the units that are not zero": len(factors)}
+        return {what: Is(False) for what, value in seen.items() if isinstance(value, bool)}
 
     def expect_values(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         return {"different factors among the units that are not zero": Within(0, 1)}
@@ -237,7 +218,7 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
             N_("every unit is either exactly zero or scaled by one common factor"),
             1,
             many_cases,
-            observe_values,
+            observe_many,
             expect_values,
         ),
         Aspect(
@@ -253,7 +234,7 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
             N_("each unit of each sample is dropped independently of all others"),
             2,
             many_cases,
-            observe_independence,
+            observe_many,
             expect_independence,
         ),
         Aspect(
@@ -261,7 +242,7 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
             N_("a unit is dropped with probability p"),
             2,
             many_cases,
-            observe_share,
+            observe_many,
             expect_share,
         ),
         Aspect(
@@ -270,8 +251,8 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
                 "a unit is kept where rng.random(shape) >= p, so a replayed PyTorch mask is matched"
             ),
             1,
-            convention_cases,
-            observe_keep,
+            scaling_cases,
+            observe_output,
             expect_keep,
         ),
     ]
@@ -363,17 +344,13 @@ def mode_aspects(layer: Layer) -> list[Aspect]:
 
     @one_call
     def observe_evaluation(f: Functions, c: Case) -> Observation:
-        return {v: layer.draw(f, c.x.copy(), c.p, False, copied(c.rng))}
+        rng = copied(c.rng)
+        out = layer.draw(f, c.x.copy(), c.p, False, rng)
+        return {v: out, "draws random numbers in evaluation": not same_stream(rng, c.rng)}
 
     def expect_evaluation(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         identity, _dx = oracle.evaluation(c.x, c.p, c.x)
         return {v: Close(identity if layer.inverted else identity * (1 - c.p))}
-
-    @one_call
-    def observe_draws(f: Functions, c: Case) -> Observation:
-        rng = copied(c.rng)
-        layer.draw(f, c.x.copy(), c.p, False, rng)
-        return {"draws random numbers in evaluation": not same_stream(rng, c.rng)}
 
     def expect_draws(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         return {"draws random numbers in evaluation": Is(False)}
@@ -386,18 +363,13 @@ def mode_aspects(layer: Layer) -> list[Aspect]:
         ]
 
     @one_call
-    def observe_input(f: Functions, c: Case) -> Observation:
+    def observe_both(f: Functions, c: Case) -> Observation:
         x = c.x.copy()
-        layer.draw(f, x, c.p, c.training, copied(c.rng))
-        return {"x after the call": x}
+        out = layer.draw(f, x, c.p, c.training, copied(c.rng))
+        return {"x after the call": x, f"dtype of {v}": str(out.dtype)}
 
     def expect_input(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         return {"x after the call": Unchanged(c.x)}
-
-    @one_call
-    def observe_dtype(f: Functions, c: Case) -> Observation:
-        out = layer.draw(f, c.x.copy(), c.p, c.training, copied(c.rng))
-        return {f"dtype of {v}": str(out.dtype)}
 
     def expect_dtype(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         return {f"dtype of {v}": Is(str(c.x.dtype))}
@@ -421,7 +393,7 @@ def mode_aspects(layer: Layer) -> list[Aspect]:
             N_("evaluation draws no random numbers"),
             1,
             evaluation_cases,
-            observe_draws,
+            observe_evaluation,
             expect_draws,
         ),
         Aspect(
@@ -429,7 +401,7 @@ def mode_aspects(layer: Layer) -> list[Aspect]:
             N_("the input array is not modified"),
             1,
             both_modes,
-            observe_input,
+            observe_both,
             expect_input,
         ),
         Aspect(
@@ -437,7 +409,7 @@ def mode_aspects(layer: Layer) -> list[Aspect]:
             N_("float32 in, float32 out; float64 in, float64 out"),
             1,
             both_modes,
-            observe_dtype,
+            observe_both,
             expect_dtype,
         ),
     ]
