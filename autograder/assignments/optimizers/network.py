@@ -45,13 +45,46 @@ def _steps(
 ) -> Iterator[Any]:
     state: Any = {}
     for grad, lr in zip(grads, rates, strict=True):
-        result = update(param.copy(), np.asarray(grad).copy(), copy.deepcopy(state), lr, **options)
-        is_pair = isinstance(result, tuple) and len(result) == 2
-        if not is_pair or not isinstance(result[0], np.ndarray | np.generic):
-            yield (result[0], None) if is_pair else result
+        result = update(param.copy(), np.asarray(grad).copy(), _copied(state), lr, **options)
+        if not _is_step(result):
+            yield _without_state(result)
             return
         param, state = np.array(result[0]), result[1]
         yield param, None
+
+
+def _is_step(result: Any) -> bool:
+    is_pair = isinstance(result, tuple) and len(result) == 2
+    return is_pair and isinstance(result[0], np.ndarray | np.generic)
+
+
+def _without_state(result: Any) -> Any:
+    return (result[0], None) if isinstance(result, tuple) and len(result) == 2 else result
+
+
+def _copied(state: Any) -> Any:
+    """Return a deep copy; of a dict of arrays and numbers in a tenth of the time that ``deepcopy`` takes."""
+    if type(state) is not dict or not all(type(v) in _PLAIN for v in state.values()):
+        return copy.deepcopy(state)
+    return {k: v.copy() if type(v) is np.ndarray else v for k, v in state.items()}
+
+
+_PLAIN = (np.ndarray, np.float64, np.float32, float, int, bool, type(None))
+
+
+def floats_and_integers(
+    update: Callable[..., Any], param: Array, grad: Array, lr: float, options: dict[str, Any]
+) -> tuple[Any, Any, bool]:
+    """Take a first step from a parameter of integers, as floats and as they are.
+
+    Returns what ``update`` returned for each, without the state, and whether it raised for integers.
+    """
+    floats = _without_state(update(param.astype(np.float64), grad.copy(), {}, lr, **options))
+    try:
+        integers = _without_state(update(param.copy(), grad.copy(), {}, lr, **options))
+    except Exception:
+        return floats, None, True
+    return floats, integers, False
 
 
 Walk = tuple[Array, Array]

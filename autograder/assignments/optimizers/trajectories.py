@@ -196,7 +196,8 @@ def require_move(before: Array, after: Array) -> None:
 
 def values(rng: Rng, shape: tuple[int, ...]) -> Array:
     """Draw values between 0.5 and 2 in size, of either sign."""
-    return np.asarray(rng.uniform(0.5, 2.0, shape) * rng.choice([-1.0, 1.0], shape))
+    spread = rng.uniform(-1.5, 1.5, shape)
+    return np.asarray(spread + np.copysign(0.5, spread))
 
 
 def case(
