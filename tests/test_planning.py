@@ -110,6 +110,23 @@ def test_one_call_is_what_it_says(check: Check, seed: int | None) -> None:
         assert marked == (set(made) == {1}), f"{each.name}: {made} calls, marked: {marked}"
 
 
+@pytest.mark.parametrize("check", FUNCTION_CHECKS, ids=lambda c: c.name)
+def test_no_mistake_changes_a_case(check: Check) -> None:
+    """Public cases are drawn once per process: what one student's function does must not reach the next."""
+    for i, each in enumerate(check.aspects):
+        cases = each.cases(np.random.default_rng([4, i]), False)
+
+        def content(cases: Any = cases) -> list[bytes]:
+            return [wire.dumps(dict(case.given), keep=lambda value: 0) for case in cases]
+
+        before = content()
+        for entry in check.misconceptions():
+            with quiet(Captured()):
+                for case in cases:
+                    observe(each, entry.functions, case)
+            assert content() == before, f"{entry.id} changes a case of {each.name}"
+
+
 @pytest.fixture
 def there():
     with kernel(Limits(), execution_environment(), ISOLATION) as running:

@@ -114,8 +114,7 @@ def run_trials(
         look = aspect.cases, aspect.observe
         ended: OutOfTime | None = None
         if look not in looks:
-            seed = [PUBLIC_SEED if hidden_seed is None else hidden_seed, i]
-            looks[look] = aspect.cases(np.random.default_rng(seed), hidden_seed is not None), []
+            looks[look] = _cases(aspect, i, hidden_seed), []
             try:
                 with quiet(printed):
                     _observe_all(aspect, functions, *looks[look])
@@ -129,6 +128,23 @@ def run_trials(
         if ended is not None:
             raise ended
         complete.add(aspect.name)
+
+
+def _cases(aspect: Aspect, i: int, hidden_seed: int | None) -> Sequence[Case]:
+    """Draw the cases of the aspect that is number ``i`` in its check."""
+    if hidden_seed is not None:
+        return aspect.cases(np.random.default_rng([hidden_seed, i]), True)
+    key = aspect.cases, i
+    if key in _public_cases:
+        return _public_cases[key]
+    cases = aspect.cases(np.random.default_rng([PUBLIC_SEED, i]), False)
+    if getattr(aspect.observe, "one_call", False):  # those of training hold the data set
+        _public_cases[key] = cases
+    return cases
+
+
+_public_cases: dict[Any, Sequence[Case]] = {}
+"""Cases that are the same for every student, by the function that draws them and the number of the aspect."""
 
 
 def _observe_all(

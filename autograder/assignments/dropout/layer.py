@@ -157,8 +157,8 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
     @one_call
     def observe_many(f: Functions, c: Case) -> Observation:
         source, small = copied(c.rng), np.ones((4, 5))
-        calls = [(small, c.p, True, seeded(source)) for _ in range(COUNTS)]
-        out, *others = layer.draw_all(f, (c.x, c.p, True, copied(c.rng)), *calls)
+        calls = [(small.copy(), c.p, True, seeded(source)) for _ in range(COUNTS)]
+        out, *others = layer.draw_all(f, (c.x.copy(), c.p, True, copied(c.rng)), *calls)
         dropped = out == 0
         ratio = out / c.x if out.shape == c.x.shape else np.zeros(0)
         factors = np.unique(np.round(ratio[ratio != 0], 6))
