@@ -17,7 +17,6 @@ norm; Smith and Topin, *Super-convergence* (2017), one cycle.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -72,40 +71,16 @@ def trajectory(
     options:
         Arguments of the student function that are not at their default.
     """
-    arrays = (
-        np.ascontiguousarray(start, np.float64),
-        np.ascontiguousarray(grads, np.float64),
-    )
-    steps = _trajectory(
-        name,
-        start.shape,
-        *(a.tobytes() for a in arrays),
-        tuple(rates),
-        tuple(sorted(options.items())),
-    )
-    return [np.frombuffer(step).reshape(start.shape).copy() for step in steps]
-
-
-@functools.lru_cache(maxsize=2000)  # the public cases are the same for every student
-def _trajectory(
-    name: str,
-    shape: tuple[int, ...],
-    start: bytes,
-    grads: bytes,
-    rates: tuple[float, ...],
-    options: tuple[tuple[str, Any], ...],
-) -> list[bytes]:
-    leaf = torch.from_numpy(np.frombuffer(start).reshape(shape).copy()).requires_grad_()
-    stepper = optimizer(name, [leaf], rates[0], dict(options))
+    leaf = torch.from_numpy(start.astype(np.float64)).requires_grad_()
+    stepper = optimizer(name, [leaf], rates[0], options)
     step = inspect.unwrap(type(stepper).step)  # its profiling decorators take longer than the step
     out = []
     with torch.no_grad():
-        all_grads = torch.from_numpy(np.frombuffer(grads).reshape(len(rates), *shape).copy())
-        for grad, lr in zip(all_grads, rates, strict=True):
+        for grad, lr in zip(torch.from_numpy(grads.astype(np.float64)), rates, strict=True):
             stepper.param_groups[0]["lr"] = lr
             leaf.grad = grad
             step(stepper)
-            out.append(leaf.numpy().tobytes())
+            out.append(leaf.numpy().copy())
     return out
 
 

@@ -179,31 +179,33 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
         out = []
         for shape in [(4, 1, 2) if hidden else (2,)]:
             label = f"two parameters of shape {shape}, 4 steps each"
-            c, other = (case(rng, o, label, shape, 4, options) for _ in range(2))
+            c, other = (case(rng, o, label, shape, 4, options, judged=False) for _ in range(2))
             out.append(Case(c.label, {**c.given, "other": other.given}))
         return out
 
     def input_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         options = {**o.fixed, "weight_decay": WEIGHT_DECAY}
         label = f"the second step, weight_decay = {WEIGHT_DECAY}"
-        return [case(rng, o, label, (3, 1, 2) if hidden else (2, 3), 2, options)]
+        shape = (3, 1, 2) if hidden else (2, 3)
+        return [case(rng, o, label, shape, 2, options, judged=False)]
 
     def dtype_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
-        c = case(rng, o, "param and grad are float32, 3 steps", (2, 3), 3)
+        c = case(rng, o, "param and grad are float32, 3 steps", (2, 3), 3, judged=False)
         single = {name: c.given[name].astype(np.float32) for name in ("param", "grads")}
         return [Case(c.label, {**c.given, **single})]
 
     def integer_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         param = np.array([3, -2]) if not hidden else rng.integers(-9, 9, (2, 2))
         label = "param holds integers, one step, lr = 0.07"  # 0.1 is a step of 1 for RMSProp
-        c = case(rng, o, label, param.shape, 1, rates=[0.07])
+        c = case(rng, o, label, param.shape, 1, rates=[0.07], judged=False)
         return [Case(c.label, {**c.given, "param": param}, ("param",))]
 
     def shape_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         shapes: list[tuple[int, ...]] = [(1,), (2, 3, 4)]
         if hidden:
             shapes += [tuple(int(n) for n in rng.integers(1, 5, 4))]
-        return [case(rng, o, f"param of shape {shape}, 2 steps", shape, 2) for shape in shapes]
+        label = "param of shape {}, 2 steps"
+        return [case(rng, o, label.format(s), s, 2, judged=False) for s in shapes]
 
     decays = [passing({"weight_decay": WEIGHT_DECAY})]
     if o.fixed:
