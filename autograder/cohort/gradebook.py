@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import logging
 import os
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps.baseapp import NbGrader
 from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
+from nbgrader.utils import setenv
 
 from autograder.cohort.work import Done
 from autograder.engine.messages import _
@@ -31,6 +33,21 @@ DONE_BEFORE = ("ClearOutput", "OverwriteKernelspec", "CheckCellMetadata")
 
 class NotReady(RuntimeError):
     """The course cannot be graded as it is; the message says what to do."""
+
+
+class OnePass(Autograde):  # type: ignore[misc]
+    """nbgrader's converter for notebooks that were examined: with all its steps, but without a file in between."""
+
+    def _init_preprocessors(self) -> None:
+        self.exporter._preprocessors = []
+        for step in (*self.sanitize_preprocessors, *self.autograde_preprocessors):
+            self.exporter.register_preprocessor(step)
+
+    def convert_single_notebook(self, notebook_filename: str) -> None:
+        """Convert one notebook."""
+        self._init_preprocessors()
+        with setenv(NBGRADER_EXECUTION="autograde"):
+            super(Autograde, self).convert_single_notebook(notebook_filename)
 
 
 class Writer:
@@ -51,7 +68,7 @@ class Writer:
         self._app.log.setLevel(logging.CRITICAL)
         self.assignment = assignment
         self.directory = CourseDirectory(parent=self._app)
-        self._converter = Autograde(coursedir=self.directory, parent=self._app)
+        self._converter = OnePass(coursedir=self.directory, parent=self._app)
         self._converter.force = True
         names = [str(p) for p in self._converter.autograde_preprocessors]
         if not any("Examine" in name for name in names):
@@ -104,7 +121,7 @@ class Writer:
         NotReady
             If nbgrader could not.
         """
-        EXAMINED[student, self.assignment] = nbformat.reads(done.notebook, as_version=4)
+        EXAMINED[student, self.assignment] = nbformat.from_dict(json.loads(done.notebook))
         self.directory.assignment_id, self.directory.student_id = self.assignment, student
         try:
             with inside(self._root), contextlib.redirect_stderr(None), self._one_engine():

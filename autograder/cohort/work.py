@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import nbformat
+from nbformat import NotebookNode
 
 from autograder import datasets
 from autograder.examiner.cells import parse_notebook
@@ -109,15 +110,19 @@ def examine_work(work: Work) -> Done:
             datasets.load.cache_clear()
         datasets.load(n_train=1)
         submitted = notebook_or_reason(lambda: parse_notebook(work.submitted))
-        course = nbformat.reads(work.course, as_version=4)
-        rebuilt = rebuilt_notebook(course, submitted, work.assignment)
+        rebuilt = rebuilt_notebook(_course(work.course), submitted, work.assignment)
         grades = examine_into(rebuilt.notebook, work.limits, work.isolation, work.key)
         return Done(
-            nbformat.writes(rebuilt.notebook),
+            json.dumps(rebuilt.notebook),
             tuple(Graded(g.id, g.points, g.max_points, g.state.value, g.says) for g in grades),
             tuple(rebuilt.remarks),
             time.monotonic() - start,
         )
+
+
+@functools.lru_cache(maxsize=4)
+def _course(text: str) -> NotebookNode:
+    return nbformat.reads(text, as_version=4)
 
 
 @functools.cache
