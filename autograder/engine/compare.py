@@ -57,6 +57,10 @@ class Expectation(ABC):
     def mismatch(self, actual: Any) -> Mismatch | None:
         """Return how ``actual`` differs from what is expected, or ``None``."""
 
+    def holds(self, actual: Any) -> bool:
+        """Tell whether ``actual`` is as expected, without finding out how it differs."""
+        return self.mismatch(actual) is None
+
     @abstractmethod
     def same(self, one: Any, other: Any) -> bool:
         """Tell whether two observed values are alike by this expectation's measure."""
@@ -75,11 +79,21 @@ class Close(Expectation):
     atol: float = 1e-9
 
     def mismatch(self, actual: Any) -> Mismatch | None:
+        if self.holds(actual):
+            return None
         expected = np.asarray(self.value)
         how, margin = self._difference(expected, actual)
-        if how is None:
-            return None
         return Mismatch(show(expected), show(actual), how, margin)
+
+    def holds(self, actual: Any) -> bool:
+        """Tell whether ``actual`` has the shape and, within the tolerance, the numbers of ``value``."""
+        expected = np.asarray(self.value)
+        if not is_numeric(actual) or np.shape(actual) != expected.shape:
+            return False
+        with np.errstate(all="ignore"):
+            near = np.abs(actual - expected) <= self.atol + self.rtol * np.abs(expected)
+        # Where the expected value is infinite or NaN, so may be the other: their difference is NaN.
+        return bool(near.all() or (near | ~np.isfinite(expected)).all())
 
     def same(self, one: Any, other: Any) -> bool:
         if not (is_numeric(one) and is_numeric(other)):
@@ -89,7 +103,7 @@ class Close(Expectation):
             np.allclose(a, b, rtol=self.rtol, atol=self.atol, equal_nan=True)
         )
 
-    def _difference(self, expected: NDArray[Any], actual: Any) -> tuple[str | None, float]:
+    def _difference(self, expected: NDArray[Any], actual: Any) -> tuple[str, float]:
         if not is_numeric(actual):
             return _("expected a NumPy array of numbers, got {type}").format(
                 type=type(actual).__name__
@@ -99,8 +113,6 @@ class Close(Expectation):
             return _("shape {got} instead of {expected}").format(
                 got=got.shape, expected=expected.shape
             ), math.inf
-        if got.size == 0:
-            return None, 0.0
         bad = ~np.isfinite(got) & np.isfinite(expected)
         if bad.any():
             return _("{n} of {size} values are {what}").format(
@@ -110,8 +122,6 @@ class Close(Expectation):
             ), math.inf
         with np.errstate(all="ignore"):
             error = np.abs(got - expected) / (self.atol + self.rtol * np.abs(expected))
-        if not (error > 1).any():
-            return None, 0.0
         return describe_difference(expected, got, error), float(np.max(error))
 
 

@@ -57,14 +57,25 @@ def judge(
     if isinstance(seen, Raised):
         how = seen.where
         return Trial(aspect, case, seen, {}, {"": Mismatch("", str(seen), how, float("inf"))})
-    if aspect.judges:
-        expected = {what: expected[what] for what in aspect.judges}
+    judged = _judged(aspect, expected)
     mismatches = {
         what: mismatch
-        for what, expectation in expected.items()
+        for what, expectation in judged.items()
         if (mismatch := expectation.mismatch(seen[what])) is not None
     }
-    return Trial(aspect, case, seen, expected, mismatches)
+    return Trial(aspect, case, seen, judged, mismatches)
+
+
+def _judged(aspect: Aspect, expected: Mapping[str, Expectation]) -> Mapping[str, Expectation]:
+    return {what: expected[what] for what in aspect.judges} if aspect.judges else expected
+
+
+def fails(aspect: Aspect, case: Case, seen: Observation | Raised) -> bool:
+    """Tell whether an observation is not as expected, in the values that the aspect judges."""
+    if isinstance(seen, Raised):
+        return True
+    judged = _judged(aspect, aspect.expect(case, seen))
+    return not all(expectation.holds(seen[what]) for what, expectation in judged.items())
 
 
 def explain(
@@ -143,7 +154,7 @@ def _shown(
         if key not in made:
             made[key] = observe(aspect, entry.functions, case)
         seen = made[key]
-        return seen, ask and judge(aspect, case, seen, expected_of(aspect, case, seen)).failed
+        return seen, ask and fails(aspect, case, seen)
 
     if place is None:
         return ((response(t, ask=not t.failed) for t in group) for group in groups)
