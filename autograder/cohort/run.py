@@ -253,6 +253,8 @@ def cluster(workers: int | None, scheduler: str | None, n: int) -> Iterator[Clie
         "distributed.worker.daemon": True,
         "distributed.worker.profile.enabled": False,  # would look at the worker 100 times a second
         "distributed.admin.system-monitor.gil.enabled": False,
+        "distributed.admin.tick.interval": "500ms",  # what runs in between costs 5 % of a core
+        "distributed.worker.memory.monitor-interval": "500ms",
     }
     with dask.config.set(settings):
         if scheduler is not None:

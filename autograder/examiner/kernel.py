@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import zmq
 from jupyter_client.blocking import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 from nbformat import NotebookNode
@@ -24,6 +25,7 @@ from autograder.examiner.sandbox import Isolation
 
 READY_SECONDS = 60.0
 ASK_AGAIN = 0.05
+LOOK_AGAIN = 0.002
 BEGIN_SECONDS = 15.0  # within which a kernel that is not busy begins to execute
 
 
@@ -202,7 +204,8 @@ def kernel(
     NoSandbox
         If the sandbox is asked for and does not work here.
     """
-    manager = KernelManager(kernel_name="python3")
+    # The context is shared: ending one waits 0.1 s for messages that a killed kernel will not read.
+    manager = KernelManager(kernel_name="python3", context=zmq.Context.instance())
     manager.kernel_spec.argv = [
         sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
         "--HistoryManager.enabled=False",
@@ -220,6 +223,7 @@ def kernel(
     }
     try:
         manager.start_kernel()
+        wait_for_sockets(manager)
         client = manager.blocking_client()
         client.start_channels()
         directory = manager.provisioner.directory
@@ -232,6 +236,16 @@ def kernel(
         if manager.has_kernel:
             manager.shutdown_kernel(now=True)
         manager.cleanup_resources()
+
+
+def wait_for_sockets(manager: KernelManager) -> None:
+    """Wait until a kernel has made the files of its sockets: who connects earlier tries again after 0.1 s."""
+    last = Path(f"{manager.ip}-{manager.hb_port}")
+    deadline = time.monotonic() + READY_SECONDS
+    while manager.transport == "ipc" and not last.exists():
+        if time.monotonic() > deadline or not manager.is_alive():
+            raise RuntimeError(_("the kernel did not start"))
+        time.sleep(LOOK_AGAIN)
 
 
 def wait_until_ready(manager: KernelManager, client: BlockingKernelClient) -> None:

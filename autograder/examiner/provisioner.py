@@ -208,13 +208,14 @@ class SandboxProvisioner(LocalProvisioner):  # type: ignore[misc]
         if self.process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(KILL_SECONDS)
+        if self._forked is not None:
+            select.select([self._forked], [], [], KILL_SECONDS)  # its namespace is being taken down
 
     async def cleanup(self, restart: bool = False) -> None:
         """Remove the directory, and what the kernel wrote there."""
         await super().cleanup(restart)
         self._watch.close()
         if self._forked is not None:
-            select.select([self._forked], [], [], 5.0)  # its namespace is being taken down
             os.close(self._forked)
             self._forked = None
         if self.trait_has_value("directory"):
