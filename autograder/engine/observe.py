@@ -42,6 +42,14 @@ class Captured(io.StringIO):
         super().write(text[: max(0, self.limit - self.tell())])
         return len(text)
 
+    def taken(self) -> str:
+        """Return the text, and forget it."""
+        text = self.getvalue()
+        if text:
+            self.seek(0)
+            self.truncate()
+        return text
+
 
 def observe(aspect: Aspect, functions: Functions, case: Case) -> Observation | Raised:
     """Run ``aspect.observe`` on one case; never raises an ``Exception``. To be called inside :func:`quiet`.
@@ -131,18 +139,19 @@ def quiet(printed: Captured) -> Iterator[None]:
 
     Not ResourceWarning, which comes when garbage is collected, whoever left it.
     """
+
+    def note(message: Warning | str, category: type[Warning], *_where: Any, **_file: Any) -> None:
+        printed.write(f"{category.__name__}: {message}\n")
+
     with (
         contextlib.redirect_stdout(printed),
         contextlib.redirect_stderr(printed),
-        warnings.catch_warnings(record=True) as caught,
+        warnings.catch_warnings(),
     ):
         warnings.simplefilter("default")
         warnings.simplefilter("ignore", ResourceWarning)
-        try:
-            yield
-        finally:
-            for warning in caught[:10]:
-                printed.write(f"{warning.category.__name__}: {warning.message}\n")
+        warnings.showwarning = note
+        yield
 
 
 @contextlib.contextmanager

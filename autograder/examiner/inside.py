@@ -26,16 +26,20 @@ STATE_BYTES = 2500  # of the Mersenne Twister: 624 words and a position
 
 @dataclass
 class Memory:
-    """What is kept between the calls of one channel: values that stay here, and NumPy's global state."""
+    """What is kept between the calls of one channel: values that stay here, NumPy's global state, what is printed."""
 
     values: list[Any] = field(default_factory=list)
     state: GlobalState | None = None
+    printed: Captured = field(default_factory=Captured)
 
 
 def serve(path: str, namespace: dict[str, Any]) -> None:
     """Answer requests from the socket at ``path`` with the functions of ``namespace``."""
     memory, replies = Memory(), bytearray()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+    with (
+        quiet(memory.printed),
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection,
+    ):
         connection.connect(path)
         requests = Requests(connection)
         while (request := requests.next()) is not None:
@@ -46,7 +50,7 @@ def serve(path: str, namespace: dict[str, Any]) -> None:
 
 
 def answer(request: Any, namespace: dict[str, Any], memory: Memory) -> bytes:
-    """Carry out one request and return the encoded reply.
+    """Carry out one request and return the encoded reply; inside :func:`quiet`, with the memory's ``printed``.
 
     A request is ``[function, arguments, keywords, state]``, a reply ``[returned, raised, changed, state,
     printed]``: what was returned, or the exception as type name, message and line; the arguments that were
@@ -79,10 +83,8 @@ def answer(request: Any, namespace: dict[str, Any], memory: Memory) -> bytes:
         np.random.set_state(state)
         memory.state = GlobalState(state)
     returned, failure = None, None
-    printed = Captured()
     try:
-        with quiet(printed):
-            returned = _find(name, namespace)(*arguments, **keywords)
+        returned = _find(name, namespace)(*arguments, **keywords)
     except (Exception, SystemExit) as error:
         what = raised(error)
         failure = (what.type or type(error).__name__, what.message[:2000], what.where[:500])
@@ -95,10 +97,11 @@ def answer(request: Any, namespace: dict[str, Any], memory: Memory) -> bytes:
     if memory.state is None or not memory.state.is_current():
         memory.state = GlobalState()
         moved = memory.state.state
+    printed = memory.printed.taken()
     try:
-        return wire.dumps([returned, failure, changed, moved, printed.getvalue()], keep)
+        return wire.dumps([returned, failure, changed, moved, printed], keep)
     except wire.WireError as error:
-        return wire.dumps([None, ("WireError", str(error), ""), [], moved, printed.getvalue()])
+        return wire.dumps([None, ("WireError", str(error), ""), [], moved, printed])
 
 
 class GlobalState:

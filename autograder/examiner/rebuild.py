@@ -56,9 +56,12 @@ def rebuild(course: NotebookNode, submitted: NotebookNode) -> Rebuilt:
     ours = result.notebook.cells
     taken: dict[int, NotebookNode] = {}
     added: dict[int, list[NotebookNode]] = defaultdict(list)
+    index = {cells.grade_id(our): i for i, our in reversed(list(enumerate(ours)))}
     place = -1  # index of the course's cell after which an added cell goes
     for cell in submitted.cells:
-        i = _recognise(ours, cell, taken)
+        i = index.get(cells.grade_id(cell)) if cells.grade_id(cell) else None
+        if i is None:
+            i = _recognise(ours, cell, taken)
         if i is None:
             if cell.cell_type in ("code", "markdown") and cell.source.strip():
                 added[place].append(cell)
@@ -104,11 +107,7 @@ def rebuild(course: NotebookNode, submitted: NotebookNode) -> Rebuilt:
 def _recognise(
     ours: list[NotebookNode], cell: NotebookNode, taken: dict[int, NotebookNode]
 ) -> int | None:
-    """Return the index of the course's cell that this cell of a submission is a version of."""
-    name = cells.grade_id(cell)
-    for i, our in enumerate(ours):
-        if name and cells.grade_id(our) == name:
-            return i
+    """Return the index of the course's cell that this one, without an id of nbgrader's, is a version of."""
     for i, our in enumerate(ours):
         if cell.id and our.get("id") == cell.id and our.cell_type == cell.cell_type:
             return i

@@ -135,10 +135,8 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
             keep = np.ones(c.x.shape, dtype=bool)
         is_torchs = c.torch_seed is not None and np.array_equal(keep, c.given["keep"])
         if is_torchs and layer.inverted:
-            expected, _dx = oracle.torch_dropout(c.x, c.p, c.torch_seed, c.x)
-        else:
-            expected, _dx = oracle.dropout_given_mask(c.x, keep, c.p, c.x, layer.inverted)
-        return {v: Close(expected)}
+            return {v: Close(oracle.torch_forward(c.x, c.p, c.torch_seed))}
+        return {v: Close(oracle.forward_given_mask(c.x, keep, c.p, layer.inverted))}
 
     def expect_keep(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         keep = c.given["keep"]
@@ -272,7 +270,7 @@ def edge_aspects(layer: Layer) -> list[Aspect]:
     def expect_edge(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         x = np.ones(c.x.shape) if layer is MASK else c.x
         keep = np.full(c.x.shape, c.p == 0)
-        return {v: Close(oracle.dropout_given_mask(x, keep, c.p, x, layer.inverted)[0])}
+        return {v: Close(oracle.forward_given_mask(x, keep, c.p, layer.inverted))}
 
     def invalid_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         rates = [-0.1, 1.5] + ([float(rng.uniform(1.01, 9)), -float(rng.uniform(0.01, 9))] * hidden)

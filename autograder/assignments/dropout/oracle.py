@@ -48,6 +48,25 @@ def torch_dropout(x: Array, p: float, seed: int, dout: Array) -> tuple[Array, Ar
     return out.detach().numpy(), leaf.grad.numpy()
 
 
+def torch_forward(x: Array, p: float, seed: int) -> Array:
+    """Return the output of ``torch.nn.functional.dropout`` itself under a seed."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.default_generator.manual_seed(seed)
+        out = torch.nn.functional.dropout(torch.from_numpy(x.copy()), p, training=True)
+    return np.asarray(out.numpy())
+
+
+def forward_given_mask(x: Array, keep: NDArray[np.bool_], p: float, inverted: bool = True) -> Array:
+    """Return the output of dropout with a given mask; see :func:`dropout_given_mask`."""
+    with torch.no_grad():
+        return np.asarray(_masked(torch.from_numpy(x.copy()), keep, p, inverted).numpy())
+
+
+def _masked(x: torch.Tensor, keep: NDArray[np.bool_], p: float, inverted: bool) -> torch.Tensor:
+    scale = 1.0 if not inverted else 0.0 if p == 1 else 1.0 / (1.0 - p)
+    return x * (torch.from_numpy(keep.copy()).to(x.dtype) * scale)
+
+
 def dropout_given_mask(
     x: Array, keep: NDArray[np.bool_], p: float, dout: Array, inverted: bool = True
 ) -> tuple[Array, Array]:
@@ -65,8 +84,7 @@ def dropout_given_mask(
         Whether kept units are multiplied by 1/(1-p), as PyTorch does, or left alone, as in the paper.
     """
     leaf = torch.from_numpy(x.copy()).requires_grad_()
-    scale = 1.0 if not inverted else 0.0 if p == 1 else 1.0 / (1.0 - p)
-    out = leaf * (torch.from_numpy(keep.copy()).to(leaf.dtype) * scale)
+    out = _masked(leaf, keep, p, inverted)
     out.backward(torch.from_numpy(dout.copy()))  # type: ignore[no-untyped-call]
     assert leaf.grad is not None
     return out.detach().numpy(), leaf.grad.numpy()

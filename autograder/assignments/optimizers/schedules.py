@@ -193,9 +193,7 @@ def one_cycle_aspects() -> tuple[Aspect, ...]:
         """Return total_steps, multiples of 10 so that the peak is at a whole step, and max_lr."""
         if not hidden:
             return [(20, 0.5)]
-        return [
-            (10 * int(rng.integers(2, 12)), round(float(rng.uniform(0.01, 1)), 3)) for _ in range(2)
-        ]
+        return [(10 * int(rng.integers(3, 12)), round(float(rng.uniform(0.01, 1)), 3))]
 
     def cases_at(
         choose: Callable[[int, int], list[int]], *variants: Options

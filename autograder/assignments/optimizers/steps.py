@@ -96,7 +96,9 @@ def alike(one: Sequence[Sequence[Array]], other: Sequence[Sequence[Array]]) -> b
     """Tell whether two parameters moved alike in two runs."""
     pairs = [p for a, b in zip(one, other, strict=True) for p in zip(a, b, strict=True)]
     return all(
-        a.shape == b.shape and np.allclose(a, b, rtol=1e-9, equal_nan=True) for a, b in pairs
+        np.array_equal(a, b)
+        or (a.shape == b.shape and np.allclose(a, b, rtol=1e-9, equal_nan=True))
+        for a, b in pairs
     )
 
 
