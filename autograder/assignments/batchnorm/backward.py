@@ -89,8 +89,8 @@ def gradient_aspects() -> list[Aspect]:
         return [pair_case(rng, 4, 3, training) for training, _word in MODES]
 
     def training_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
-        more = [(30, 4), (4, 4), (6, 1), (int(rng.integers(3, 12)), 5)] if hidden else []
-        return [pair_case(rng, n, d, True) for n, d in [*SHAPES, *more]]
+        others = ((3, 5), (4, 4), (6, 1), (int(rng.integers(3, 12)), 5))
+        return [pair_case(rng, n, d, True) for n, d in (others if hidden else SHAPES)]
 
     def eps_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         eps = float(np.round(rng.uniform(0.1, 0.4), 2)) if hidden else 0.3
@@ -103,7 +103,7 @@ def gradient_aspects() -> list[Aspect]:
         ]
 
     def evaluation_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
-        shapes = [*SHAPES, (1, 3)] + ([(9, 4), (3, 3)] if hidden else [])
+        shapes = [(9, 4), (3, 3), (1, 3)] if hidden else [*SHAPES, (1, 3)]
         return [pair_case(rng, n, d, False) for n, d in shapes]
 
     def later_cases(rng: Rng, hidden: bool) -> Sequence[Case]:

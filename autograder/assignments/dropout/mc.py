@@ -20,7 +20,7 @@ def mc_aspects() -> list[Aspect]:
 
     def mc_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         cases = []
-        for n_inputs, n_samples in [(2, 3), (3, 7)] + ([(5, 12)] if hidden else []):
+        for n_inputs, n_samples in [(2, 3), (5, 12) if hidden else (3, 7)]:
             predict = NoisyClassifier(rng.standard_normal((4, 3)), p=0.4)
             given = {
                 "predict": predict,

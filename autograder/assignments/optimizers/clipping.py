@@ -101,13 +101,13 @@ def clip_aspects(name: str, argument: str) -> tuple[Aspect, ...]:
     def single_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         grads = [np.array([0.9, 100.0]), np.array([[-3.0, 0.5], [0.2, 7.0]])]
         if hidden:
-            grads += [values(rng, (4, 3)) * rng.uniform(1, 30), -values(rng, (1, 2, 2)) * 9]
+            grads = [values(rng, (4, 3)) * rng.uniform(3, 30), -values(rng, (1, 2, 2)) * 9]
         return [case([g], 1.0) for g in grads] + [case([g], 0.3) for g in grads]
 
     def several_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         shapes: list[list[tuple[int, ...]]] = [[(2,), (2,)], [(2,), (2, 2), (3,)]]
         if hidden:
-            shapes.append([(5,), (1, 4), (2, 3, 2), (1,)])
+            shapes = [[(3,), (2,)], [(5,), (1, 4), (2, 3, 2), (1,)]]
         out = []
         for group in shapes:
             sizes = rng.uniform(2.1, 4.0, len(group))  # every number is above 1
@@ -119,7 +119,7 @@ def clip_aspects(name: str, argument: str) -> tuple[Aspect, ...]:
     def below_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         groups: list[list[tuple[int, ...]]] = [[(2,)], [(2,), (2, 2)]]
         if hidden:
-            groups.append([(3, 3), (2,), (1,)])
+            groups = [[(3, 3), (2,), (1,)]]
         return [
             case([values(rng, shape) for shape in group], 20.0, "gradients below it")
             for group in groups

@@ -205,7 +205,7 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
     def shape_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         shapes: list[tuple[int, ...]] = [(1,), (2, 3, 4)]
         if hidden:
-            shapes += [tuple(int(n) for n in rng.integers(1, 5, 4))]
+            shapes = [tuple(int(n) for n in rng.integers(1, 5, 4))]
         label = "param of shape {}, 2 steps"
         return [case(rng, o, label.format(s), s, 2, judged=False) for s in shapes]
 
