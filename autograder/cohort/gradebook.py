@@ -40,6 +40,7 @@ class OnePass(Autograde):  # type: ignore[misc]
 
     def _init_preprocessors(self) -> None:
         self.exporter._preprocessors = []
+        self.exporter.optimistic_validation = True  # after the last step instead of after each
         for step in (*self.sanitize_preprocessors, *self.autograde_preprocessors):
             self.exporter.register_preprocessor(step)
 
