@@ -218,8 +218,7 @@ def test_interrupt_from_the_keyboard(course, undisturbed) -> None:
     process = subprocess.Popen(
         command(course, "--workers", "1"), stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    written = course / ".autograder" / "written"  # notebooks may be half written at any moment
-    wait_for(lambda: len(list(written.rglob("*.json"))) >= 2 or process.poll() is not None)
+    wait_for(lambda: written(course) >= 2 or process.poll() is not None)
     process.send_signal(signal.SIGINT)
     _out, text = process.communicate(timeout=60)
     assert process.returncode == 130, text
@@ -229,6 +228,11 @@ def test_interrupt_from_the_keyboard(course, undisturbed) -> None:
     assert status == 1
     assert int(text.split(" of them unchanged")[0].split()[-1]) >= before - 1
     assert scores(course) == scores(undisturbed)
+
+
+def written(course: Path) -> int:
+    """Return the number of results that were written; a notebook may be half written at any moment."""
+    return len(list((course / ".autograder" / "written").rglob("*.json")))
 
 
 def wait_for(condition, seconds: float = 120) -> None:
@@ -338,7 +342,7 @@ def test_workers_of_another_cluster(course, undisturbed, scheduler, kill: bool) 
         command(course, "--scheduler", address), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )  # fmt: skip
     if kill:
-        wait_for(lambda: len(contents(course)) >= 2 or process.poll() is not None)
+        wait_for(lambda: written(course) >= 2 or process.poll() is not None)
         for victim in [*children_of(processes[1].pid), processes[1].pid]:
             kill_if_there(victim)
     text, _none = process.communicate(timeout=300)
