@@ -43,7 +43,11 @@ def main() -> None:
                 values = [by_system.get(system, {}).get(key, 0) for by_system in by_name.values()]
                 places = [i + (k - 2) * WIDTH for i in range(len(values))]
                 bars = axis.bar(places, values, WIDTH, color=color, label=system)
-                axis.bar_label(bars, [f"{v:.3g}" if v else "" for v in values], fontsize=7)
+                axis.bar_label(
+                    bars,
+                    [f"{v:.0f}" if v >= 100 else f"{v:.2g}" if v else "" for v in values],
+                    fontsize=7,
+                )
             axis.set_yscale("log")
             axis.set_xticks(range(len(by_name)), by_name)
             axis.set_title(f"{label}: {comparison}", fontsize=10)
