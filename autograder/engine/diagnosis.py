@@ -83,7 +83,8 @@ def explain(
 ) -> tuple[tuple[Misconception, frozenset[str]], ...]:
     """Return the entries (at most three) that explain the failing trials, the likeliest first.
 
-    To be called inside :func:`.observe.quiet`. With each comes the set of names of the aspects that it explains and no earlier one does.
+    With each comes the set of names of the aspects that it explains and no earlier one does. To be called inside
+    :func:`.observe.quiet`.
 
     An entry explains an aspect when it fails on the same cases of it as the student's functions, with
     the same observations. Entries are ranked by the number of failing aspects they

@@ -56,10 +56,10 @@ def rebuild(course: NotebookNode, submitted: NotebookNode) -> Rebuilt:
     ours = result.notebook.cells
     taken: dict[int, NotebookNode] = {}
     added: dict[int, list[NotebookNode]] = defaultdict(list)
-    index = {cells.grade_id(our): i for i, our in reversed(list(enumerate(ours)))}
+    index = {name: i for i, our in enumerate(ours) if (name := cells.grade_id(our))}
     place = -1  # index of the course's cell after which an added cell goes
     for cell in submitted.cells:
-        i = index.get(cells.grade_id(cell)) if cells.grade_id(cell) else None
+        i = index.get(cells.grade_id(cell))
         if i is None:
             i = _recognise(ours, cell, taken)
         if i is None:
@@ -107,7 +107,7 @@ def rebuild(course: NotebookNode, submitted: NotebookNode) -> Rebuilt:
 def _recognise(
     ours: list[NotebookNode], cell: NotebookNode, taken: dict[int, NotebookNode]
 ) -> int | None:
-    """Return the index of the course's cell that this one, without an id of nbgrader's, is a version of."""
+    """Return the index of the course's cell that a cell without a known id of nbgrader's is a version of."""
     for i, our in enumerate(ours):
         if cell.id and our.get("id") == cell.id and our.cell_type == cell.cell_type:
             return i

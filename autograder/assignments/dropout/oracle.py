@@ -31,10 +31,7 @@ def torch_keep_mask(shape: tuple[int, ...], p: float, seed: int) -> NDArray[np.b
 
     Captured from PyTorch at run time: its stream differs between processors, so none can be stored.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        out = torch.nn.functional.dropout(torch.ones(shape, dtype=torch.float64), p)
-    return np.asarray((out != 0).numpy())
+    return np.asarray(torch_forward(np.ones(shape), p, seed) != 0)
 
 
 def torch_dropout(x: Array, p: float, seed: int, dout: Array) -> tuple[Array, Array]:

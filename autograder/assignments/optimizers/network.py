@@ -53,13 +53,16 @@ def _steps(
         yield param, None
 
 
+def _is_pair(result: Any) -> bool:
+    return isinstance(result, tuple) and len(result) == 2
+
+
 def _is_step(result: Any) -> bool:
-    is_pair = isinstance(result, tuple) and len(result) == 2
-    return is_pair and isinstance(result[0], np.ndarray | np.generic)
+    return _is_pair(result) and isinstance(result[0], np.ndarray | np.generic)
 
 
 def _without_state(result: Any) -> Any:
-    return (result[0], None) if isinstance(result, tuple) and len(result) == 2 else result
+    return (result[0], None) if _is_pair(result) else result
 
 
 def _copied(state: Any) -> Any:
@@ -121,9 +124,9 @@ def follow(
     state: Any = {}
     results: list[Any] = []
     for loss in losses:
-        result = schedule(lr, loss, copy.deepcopy(state), **options)
-        if not (isinstance(result, tuple) and len(result) == 2):
-            return [*results, result]
-        results.append((result[0], None))
+        result = schedule(lr, loss, _copied(state), **options)
+        results.append(_without_state(result))
+        if not _is_pair(result):
+            break
         lr, state = result
     return results
