@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from autograder import datasets
 from autograder.engine.colocate import colocate
 from autograder.engine.compare import Expectation, Within
 from autograder.engine.declare import Aspect, Case, Functions, Misconception, Observation
 from autograder.engine.messages import N_
-from autograder.training import Array, Recipe
+from autograder.student import datasets
+from autograder.student.training import Array, Recipe
 
 TRAIN_IMAGES = {"mnist": 10_000, "digits": 1200}  # the digits are 1,797 in all
 
@@ -39,7 +39,7 @@ class Accuracy:
     train:
         ``train(*functions, x, y, recipe)`` trains and returns plain data; a module-level function of
         the package that does not import torch, because it runs in the student's process. ``recipe``
-        is a dict, see :meth:`autograder.training.Recipe.of`.
+        is a dict, see :meth:`autograder.student.training.Recipe.of`.
     measure:
         ``measure(trained, x, y)`` returns the accuracy of what ``train`` returned; it runs here.
     wrong:

@@ -13,12 +13,13 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from autograder import assignments, datasets
+from autograder import assignments
 from autograder.course import nbgrader
 from autograder.engine.messages import _
 from autograder.engine.results import MIME, CheckResult
 from autograder.examiner import cells
 from autograder.examiner.sandbox import why_not
+from autograder.student import datasets
 
 SOLVED, TAMPERED, UNTOUCHED = "ada-solved", "iris-tampered", "fay-untouched"
 EMPTY, BROKEN = "kim-empty-file", "jan-broken-file"

@@ -26,7 +26,8 @@ from pathlib import Path
 
 from nbgrader.api import Gradebook
 
-from autograder import assignments, datasets
+from autograder import assignments
+from autograder.student import datasets
 from benchmarks import classroom, measure
 
 ROOT = Path(__file__).parents[1]

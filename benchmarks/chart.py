@@ -14,7 +14,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 
-from autograder import figures
+from autograder.student import figures
 
 FOLDER = Path(__file__).parents[1] / "docs" / "figures"
 COLORS = {

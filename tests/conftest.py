@@ -6,6 +6,7 @@ import functools
 import importlib
 import importlib.util
 import os
+import shutil
 from pathlib import Path
 from types import ModuleType
 
@@ -33,6 +34,20 @@ ACCURACIES = {
     for entry in importlib.import_module(f"autograder.assignments.{name}.checks").ACCURACIES
 }
 FUNCTION_CHECKS = [c for c in assignments.all_checks().values() if c.name not in ACCURACIES]
+
+
+def whole_package(directory: Path) -> str:
+    """Copy the package to ``directory``, and return code that makes all of it importable in a kernel that sees it.
+
+    For tests that run the catalogue of mistakes where a student's functions run: kernels do not see it.
+    """
+    shutil.copytree(Path(assignments.__file__).parents[1], directory / "autograder")
+    return (
+        "import sys, autograder\n"
+        f"autograder.__path__.append({str(directory / 'autograder')!r})\n"
+        "for name in [n for n in sys.modules if n.startswith('autograder.assignments')]:\n"
+        "    del sys.modules[name]\n"
+    )
 
 
 @functools.cache
@@ -72,7 +87,7 @@ def solved(released: NotebookNode, source: NotebookNode) -> NotebookNode:
 def digits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Use the small data set, here and in kernels that are started from here."""
     monkeypatch.setenv("AUTOGRADER_DATASET", "digits")
-    from autograder import datasets
+    from autograder.student import datasets
 
     datasets.load.cache_clear()
     yield

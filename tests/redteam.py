@@ -42,7 +42,7 @@ ATTACKS = {
     "r.CheckResult.score = 1.0" + NOTHING,
     "secret": "import autograder.secret as s\ns.hidden_seed = lambda *a: 0" + NOTHING,
     "json": "import json\njson.loads = lambda *a, **k: 1" + NOTHING,
-    "import system": "import sys\nsys.modules['autograder.examiner.inside'] = None" + NOTHING,
+    "import system": "import sys\nsys.modules['autograder.student.server'] = None" + NOTHING,
     # -- the display and exception machinery
     "displayhook": in_function("get_ipython().displayhook(10)"),
     "displayhook in the cell": "get_ipython().displayhook(10)" + NOTHING,
@@ -56,16 +56,16 @@ ATTACKS = {
         f"display({{'application/vnd.autograder.result+json': {FORGED}}}, raw=True)".replace("\n ", " ")
     ),
     # -- the channel
-    "forged reply": "import autograder.examiner.inside as i\n"
+    "forged reply": "import autograder.student.server as i\n"
     "i.answer = lambda *a: i.wire.dumps((np.ones((2, 3)), None, [], None, ''))\n"
     + NOTHING,
-    "garbage reply": "import autograder.examiner.inside as i\ni.answer = lambda *a: bytes(range(256))"
+    "garbage reply": "import autograder.student.server as i\ni.answer = lambda *a: bytes(range(256))"
     + NOTHING,
-    "endless reply": "import autograder.examiner.inside as i\n"
+    "endless reply": "import autograder.student.server as i\n"
     "i.send = lambda c, d: c.sendall(i.HEADER.pack(2**60) + bytes(100))" + NOTHING,
-    "half a reply": "import autograder.examiner.inside as i\n"
+    "half a reply": "import autograder.student.server as i\n"
     "i.send = lambda c, d: (c.sendall(i.HEADER.pack(len(d)) + d[:5]), c.close())" + NOTHING,
-    "deep reply": "import autograder.examiner.inside as i\ni.answer = lambda *a: b'[' * 10**6" + NOTHING,
+    "deep reply": "import autograder.student.server as i\ni.answer = lambda *a: b'[' * 10**6" + NOTHING,
     # -- ending
     "exit at once": "import os\nos._exit(0)",
     "sys.exit": "import sys\nsys.exit(0)",
@@ -119,7 +119,7 @@ ATTACKS = {
     ),
     # -- being graded
     "detecting the examiner": in_function(
-        "import sys\nif 'autograder.examiner.inside' not in sys.modules:\n" + RIGHT.replace("\n", "\n    ").join(["    ", ""])
+        "import sys\nif 'autograder.student.server' not in sys.modules:\n" + RIGHT.replace("\n", "\n    ").join(["    ", ""])
         + "\n    return right(shape, p, rng)"
     ),
     "right only when graded": in_function(

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograder import datasets
-from autograder.datasets import DatasetError, load
+from autograder.student import datasets
+from autograder.student.datasets import DatasetError, load
 
 MNIST = os.environ.get("MNIST_DIR")
 needs_mnist = pytest.mark.skipif(not MNIST, reason="MNIST_DIR is not set")
@@ -111,7 +111,7 @@ def test_digits_can_be_asked_for() -> None:
 
 def test_the_package_does_not_need_torch_until_a_check_is_used() -> None:
     code = (
-        "import sys, autograder.check, autograder.training, autograder.datasets, autograder.figures\n"
+        "import sys, autograder.check, autograder.student.training, autograder.student.datasets, autograder.student.figures\n"
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -8,9 +8,9 @@ from autograder.assignments import all_checks
 from autograder.engine import diagnosis
 from autograder.engine.declare import Check, Misconception
 from autograder.engine.diagnosis import Trial
-from autograder.engine.observe import Captured
 from autograder.engine.results import MAX_LINES, WIDTH
 from autograder.engine.run import run_check, run_trials
+from autograder.student.outcome import Captured
 from tests.conftest import FUNCTION_CHECKS
 
 MARGIN = 100

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from autograder.engine.colocate import ahead, colocate, in_turn, one_call, passes
+from autograder.engine.colocate import ahead, colocate, one_call
 from autograder.engine.compare import Close
 from autograder.engine.declare import Aspect, Case, Check
 from autograder.engine.limits import OutOfTime, time_limit
-from autograder.engine.observe import Captured, observe, quiet
+from autograder.engine.observe import observe
 from autograder.engine.run import run_check
-from autograder.examiner import wire
 from autograder.examiner.kernel import Limits, execution_environment, kernel
 from autograder.examiner.remote import KernelDied, RemoteFunction, channel
+from autograder.student import wire
+from autograder.student.outcome import Captured, quiet
+from autograder.student.work import in_turn, passes
 from tests.conftest import FUNCTION_CHECKS, ISOLATION, load_solution
 
 SETUP = """

@@ -9,10 +9,10 @@ import pytest
 
 from autograder.assignments import all_checks
 from autograder.engine.run import run_check
-from autograder.examiner.inside import GlobalState
 from autograder.examiner.kernel import Kernel, Limits, execution_environment, kernel
 from autograder.examiner.remote import KernelDied, RemoteFunction, channel, names_in
-from tests.conftest import FUNCTION_CHECKS, ISOLATION, load_solution
+from autograder.student.server import GlobalState
+from tests.conftest import FUNCTION_CHECKS, ISOLATION, load_solution, whole_package
 
 LIMITS = Limits()
 SETUP = """
@@ -70,8 +70,11 @@ number, text = 5, "five"
 
 
 @pytest.fixture(scope="module")
-def running():
-    with kernel(LIMITS, execution_environment(), ISOLATION) as started:
+def running(tmp_path_factory: pytest.TempPathFactory):
+    answers = tmp_path_factory.mktemp("answers")
+    setup = whole_package(answers)
+    with kernel(LIMITS, execution_environment(), ISOLATION, [str(answers)]) as started:
+        assert not started.execute(setup, 30).error
         assert not started.execute(SETUP, 30).error
         yield started
 

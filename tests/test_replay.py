@@ -5,12 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autograder.engine.replay import (
-    MAX_DOUBLES,
-    generator_drawing,
-    generator_keeping,
-    same_stream,
-)
+from autograder.engine.replay import MAX_DOUBLES, generator_drawing, generator_keeping, same_stream
 
 
 def test_draws_the_given_doubles_exactly() -> None:

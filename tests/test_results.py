@@ -12,9 +12,9 @@ from autograder import check
 from autograder.assignments import all_checks, names
 from autograder.engine.compare import Close
 from autograder.engine.declare import Aspect, Case, Check
-from autograder.engine.observe import Captured, quiet
 from autograder.engine.results import MIME, CheckResult
 from autograder.engine.run import run_check
+from autograder.student.outcome import Captured, quiet
 
 MASK = all_checks()["dropout_mask"]
 

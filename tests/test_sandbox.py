@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from autograder import datasets
 from autograder.examiner import provisioner, sandbox, shared
 from autograder.examiner.kernel import Ending, Kernel, Limits, execution_environment, kernel
+from autograder.student import datasets
 from tests.conftest import NO_SANDBOX, ROOT
 
 needs_sandbox = pytest.mark.skipif(bool(NO_SANDBOX), reason=NO_SANDBOX or "there is a sandbox")
@@ -56,7 +56,7 @@ def test_files_outside_do_not_exist(running: Kernel, path: Path) -> None:
 
 @needs_sandbox
 @pytest.mark.parametrize(
-    "target", ["/usr/evil", f"{ROOT}/autograder/evil.py", f"{os.sys.prefix}/evil.pth"]
+    "target", ["/usr/evil", f"{ROOT}/autograder/student/evil.py", f"{os.sys.prefix}/evil.pth"]
 )
 def test_what_is_visible_cannot_be_written(running: Kernel, target: str) -> None:
     error = tried(running, f"open({target!r}, 'w').write('x')")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from autograder import training
-from autograder.training import Recipe
+from autograder.student import training
+from autograder.student.training import Recipe
 
 X = np.random.default_rng(0).standard_normal((6, 5))
 

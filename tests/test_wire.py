@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from autograder.assignments.dropout.misconceptions import NoisyClassifier
-from autograder.examiner import wire
-from autograder.examiner.wire import Kind, Token, WireError
+from autograder.student import wire
+from autograder.student.networks.dropout import NoisyClassifier
+from autograder.student.wire import Kind, Token, WireError
 
 scalars = (
     st.none()
@@ -121,7 +121,7 @@ def test_own_dataclasses_travel_only_towards_the_student() -> None:
     with pytest.raises(WireError):
         wire.loads(message_of(extension(Kind.OBJECT, ["os.system", {}])), own=True)
     with pytest.raises(WireError):
-        wire.loads(message_of(extension(Kind.OBJECT, [wire.OWN + "dropout.nothing", {}])), own=True)
+        wire.loads(message_of(extension(Kind.OBJECT, [wire.OWN + "networks.dropout.Nothing", {}])), own=True)
 
 
 @given(st.binary(max_size=300))

@@ -24,7 +24,6 @@ import dask
 from distributed import Client, KilledWorker, LocalCluster, as_completed
 from tqdm import tqdm
 
-from autograder import datasets
 from autograder.cohort.gradebook import NotReady, Writer, inside
 from autograder.cohort.store import Store
 from autograder.cohort.work import Done, Work, examine_work
@@ -33,6 +32,7 @@ from autograder.examiner import sandbox
 from autograder.examiner.grade import Course, State
 from autograder.nbgrader_plugins import rename_submission
 from autograder.secret import course_secret, student_key
+from autograder.student import datasets
 
 ALL_GRADED, SOME_NOT, COULD_NOT, INTERRUPTED = 0, 1, 2, 130
 WORKER_MEMORY = "3GiB"  # PyTorch and the data set need 0.5; kernels are processes of their own

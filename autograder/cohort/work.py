@@ -17,11 +17,11 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from autograder import datasets
 from autograder.examiner.cells import parse_notebook
 from autograder.examiner.kernel import Limits
 from autograder.examiner.outputs import examine_into, notebook_or_reason, rebuilt_notebook
 from autograder.examiner.sandbox import Isolation
+from autograder.student import datasets
 
 _ONE_AT_A_TIME = threading.Lock()  # checks use NumPy's global generator and standard output
 

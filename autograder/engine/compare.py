@@ -16,9 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograder.engine.messages import _
-
-MAX_LINES = 3
-MAX_TEXT = 240
+from autograder.student.outcome import Raised, shorten
 
 
 @dataclass(frozen=True)
@@ -33,21 +31,6 @@ class Mismatch:
     actual: str
     how: str
     margin: float
-
-
-@dataclass(frozen=True)
-class Raised:
-    """An exception that a student function raised: two are alike when their types are.
-
-    An empty ``type`` stands for a result of the wrong kind, which ``message`` describes.
-    """
-
-    type: str
-    message: str
-    where: str = ""
-
-    def __str__(self) -> str:
-        return shorten(": ".join(part for part in (self.type, self.message) if part))
 
 
 class Expectation(ABC):
@@ -244,12 +227,3 @@ def show(value: Any) -> str:
     else:
         text = repr(value)
     return shorten(text)
-
-
-def shorten(text: str) -> str:
-    """Cut ``text`` to ``MAX_LINES`` lines and ``MAX_TEXT`` characters, with an ellipsis."""
-    lines = text.splitlines() or [""]
-    if len(lines) > MAX_LINES:
-        lines = [*lines[: MAX_LINES - 1], "..."]
-    text = "\n".join(lines)
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 3] + "..."

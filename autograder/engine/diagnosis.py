@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from autograder.engine.compare import Expectation, Mismatch, Raised
+from autograder.engine.compare import Expectation, Mismatch
 from autograder.engine.declare import Aspect, Case, Misconception, Observation
 from autograder.engine.observe import observe
+from autograder.student.outcome import Raised
 
 MAX_NAMED = 3
 

@@ -2,53 +2,22 @@
 
 Whatever the function does, the caller gets an observation: prints and warnings are collected instead
 of shown (a warning on stderr would cost the points of the cell under stock nbgrader), exceptions
-become :class:`~autograder.engine.compare.Raised`, and NumPy's global random state is seeded first and
+become :class:`~autograder.student.outcome.Raised`, and NumPy's global random state is seeded first and
 restored after, so that code which draws from it is repeatable and noticed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import linecache
-import os
-import traceback
-import warnings
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.engine.compare import Raised, is_numeric
+from autograder.engine.compare import is_numeric
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import _
-
-GLOBAL_SEED = 20140615
-NOT_THE_STUDENTS = f"{Path(__file__).parents[1]}{os.sep}"
-
-
-class WrongReturn(Exception):
-    """A student function returned something of another kind than its docstring says."""
-
-
-class Captured(io.StringIO):
-    """Text that the student's functions printed, kept up to ``limit`` characters."""
-
-    limit = 2000
-
-    def write(self, text: str) -> int:
-        super().write(text[: max(0, self.limit - self.tell())])
-        return len(text)
-
-    def taken(self) -> str:
-        """Return the text, and forget it."""
-        text = self.getvalue()
-        if text:
-            self.seek(0)
-            self.truncate()
-        return text
+from autograder.student.outcome import GLOBAL_SEED, Raised, WrongReturn, raised
 
 
 def observe(aspect: Aspect, functions: Functions, case: Case) -> Observation | Raised:
@@ -70,28 +39,6 @@ def attempt(call: Callable[[], Any]) -> Raised | None:
     except Exception as error:
         return raised(error)
     return None
-
-
-def raised(error: BaseException) -> Raised:
-    """Describe an exception and the line of the student's code that it came from."""
-    if isinstance(error, WrongReturn):
-        return Raised("", str(error))
-    own = [
-        (frame.f_code.co_filename, line)
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if not frame.f_code.co_filename.startswith(NOT_THE_STUDENTS)
-        and "site-packages" not in frame.f_code.co_filename
-    ]
-    where = str(getattr(error, "where", ""))  # known already if it comes from another process
-    if own and not where:
-        filename, number = own[-1]
-        line = linecache.getline(filename, number).strip()
-        where = _("line {n}: {line}").format(n=number, line=line)
-    try:
-        message = str(error)
-    except Exception:
-        message = ""
-    return Raised(type(error).__name__, message, where)
 
 
 def array(value: Any, name: str) -> NDArray[Any]:
@@ -131,34 +78,3 @@ def parts(value: Any, *names: str) -> tuple[Any, ...]:
             )
         )
     return value
-
-
-@contextlib.contextmanager
-def quiet(printed: Captured) -> Iterator[None]:
-    """Collect standard output, standard error and warnings in ``printed``.
-
-    Not ResourceWarning, which comes when garbage is collected, whoever left it.
-    """
-
-    def note(message: Warning | str, category: type[Warning], *_where: Any, **_file: Any) -> None:
-        printed.write(f"{category.__name__}: {message}\n")
-
-    with (
-        contextlib.redirect_stdout(printed),
-        contextlib.redirect_stderr(printed),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("default")
-        warnings.simplefilter("ignore", ResourceWarning)
-        warnings.showwarning = note
-        yield
-
-
-@contextlib.contextmanager
-def kept_global_random_state() -> Iterator[None]:
-    """Put ``numpy.random``'s global state back afterwards."""
-    state = np.random.get_state()
-    try:
-        yield
-    finally:
-        np.random.set_state(state)

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from autograder.engine.colocate import ahead
-from autograder.engine.compare import Expectation, Raised
+from autograder.engine.compare import Expectation
 from autograder.engine.declare import Aspect, Case, Check, Functions, Misconception, Observation
 from autograder.engine.diagnosis import Trial, expected_of, explain, judge
 from autograder.engine.limits import OutOfTime, time_limit
 from autograder.engine.messages import _
-from autograder.engine.observe import Captured, kept_global_random_state, observe, quiet
+from autograder.engine.observe import observe
 from autograder.engine.results import AspectResult, CheckResult, Ending, Failure, Named
+from autograder.student.outcome import Captured, Raised, kept_global_random_state, quiet
 
 PUBLIC_SEED = 4  # with it the smallest dropout cases have kept and dropped units
 

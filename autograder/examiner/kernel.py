@@ -7,7 +7,7 @@ import json
 import queue
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -195,9 +195,14 @@ def _size(output: NotebookNode) -> int:
 
 @contextlib.contextmanager
 def kernel(
-    limits: Limits, environment: Mapping[str, str], isolation: Isolation = "sandbox"
+    limits: Limits,
+    environment: Mapping[str, str],
+    isolation: Isolation = "sandbox",
+    visible: Sequence[str] = (),
 ) -> Iterator[Kernel]:
     """Start a kernel of this very Python, isolated, and kill it afterwards with all it started.
+
+    ``visible`` are directories that it may read besides.
 
     Raises
     ------
@@ -207,15 +212,14 @@ def kernel(
     # The context is shared: ending one waits 0.1 s for messages that a killed kernel will not read.
     manager = KernelManager(kernel_name="python3", context=zmq.Context.instance())
     manager.kernel_spec.argv = [
-        sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}",
-        "--HistoryManager.enabled=False",
+        sys.executable, "-f", "{connection_file}", "--HistoryManager.enabled=False",
     ]  # fmt: skip
     manager.kernel_spec.interrupt_mode = "message"  # signals do not reach into a PID namespace
     settings = {
         "isolation": isolation,
         "limits": limits.resources(isolation),
         "environment": dict(environment),
-        "visible": [str(shared.directory())],
+        "visible": [str(shared.directory()), *visible],
         "processes": limits.processes,
     }
     manager.kernel_spec.metadata = {

@@ -26,15 +26,17 @@ from traitlets import Dict, Enum, Instance, Integer, List, Unicode
 from autograder.examiner import sandbox, watch
 from autograder.examiner.sandbox import Isolation
 from autograder.secret import SECRET
+from autograder.student import launch
 
 NAME = "autograder-sandbox"
 ANCHOR = ["/bin/sleep", "infinity"]  # keeps a sandbox alive; its kernel is forked into it
 WARM_SECONDS = 60.0
 KILL_SECONDS = 5.0
+DIGEST = launch.digest()  # of the code that kernels must have
 
 
 class Zygote:
-    """The process from which this process has its kernels forked; see :mod:`autograder.examiner.zygote`."""
+    """The process from which this process has its kernels forked; see :mod:`autograder.student.forkserver`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -64,7 +66,7 @@ class Zygote:
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "autograder.examiner.zygote"],
+                [sys.executable, "-P", str(launch.__file__), "forkserver"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -86,6 +88,11 @@ class Zygote:
         if not line:
             raise OSError("the zygote ended")
         return line
+
+
+def _arguments(cmd: list[str]) -> list[str]:
+    """Return what a kernel's command says besides which program is to be started."""
+    return cmd[cmd.index("-f") :]
 
 
 ZYGOTE = Zygote()
@@ -158,7 +165,7 @@ class SandboxProvisioner(LocalProvisioner):  # type: ignore[misc]
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         """Start the kernel: forked into a new sandbox, or else by its command."""
         if self.isolation == "sandbox":
-            anchored = self._command(ANCHOR, {})
+            anchored = self._command(ANCHOR)
             info = await super().launch_kernel(anchored, **kwargs)
             outside = self._fork(cmd, kwargs)
             if outside is not None:
@@ -167,24 +174,29 @@ class SandboxProvisioner(LocalProvisioner):  # type: ignore[misc]
                 return info
             self.process.kill()
             self.process.wait()
-        info = await super().launch_kernel(self._command(cmd, dict(self.limits)), **kwargs)
+        start = [sys.executable, "-P", str(launch.__file__), json.dumps(self._settings())]
+        info = await super().launch_kernel(self._command([*start, *_arguments(cmd)]), **kwargs)
         self._count([self.process.pid])
         return info
 
-    def _command(self, cmd: list[str], limits: dict[str, int]) -> list[str]:
-        return sandbox.command(cmd, self.directory, self.isolation, limits, list(self.visible))
+    def _command(self, cmd: list[str]) -> list[str]:
+        return sandbox.command(cmd, self.directory, self.isolation, list(self.visible))
+
+    def _settings(self) -> dict[str, Any]:
+        """Return what :func:`autograder.student.launch.restrict` applies in the kernel's process."""
+        return {"limits": dict(self.limits), "digest": DIGEST}
 
     def _fork(self, cmd: list[str], launch: dict[str, Any]) -> int | None:
         """Have the zygote fork a kernel into the sandbox; None if that is not possible here."""
         anchor = watch.innermost(self.process.pid, WARM_SECONDS)
-        if anchor is None or "-f" not in cmd:
+        if anchor is None:
             return None
         request = {
+            **self._settings(),
             "anchor": anchor,
-            "arguments": cmd[cmd.index("-f") :],
+            "arguments": _arguments(cmd),
             "cwd": launch["cwd"],
             "environment": {k: v for k, v in launch["env"].items() if k != "JPY_PARENT_PID"},
-            "limits": dict(self.limits),
         }
         return ZYGOTE.fork(
             request, {**self.environment, "PATH": "/usr/bin:/bin", "MPLBACKEND": "Agg"}

@@ -24,10 +24,11 @@ from greenlet import getcurrent, greenlet
 from autograder.engine.declare import Functions
 from autograder.engine.limits import OutOfTime, remaining
 from autograder.engine.messages import _
-from autograder.engine.observe import GLOBAL_SEED, kept_global_random_state
-from autograder.examiner import shared, wire
-from autograder.examiner.inside import CHUNK, GlobalState, framed, unframed
+from autograder.examiner import shared
 from autograder.examiner.kernel import Kernel
+from autograder.student import wire
+from autograder.student.outcome import GLOBAL_SEED, kept_global_random_state
+from autograder.student.server import CHUNK, GlobalState, framed, unframed
 
 LARGE = 1_000_000  # bytes; arrays of this size are sent once per channel
 TICK = 0.5  # seconds after which a waiting examiner looks whether the kernel is still there
@@ -58,7 +59,7 @@ class KernelDied(Exception):
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back from a call; see :func:`autograder.examiner.inside.answer`."""
+    """What came back from a call; see :func:`autograder.student.server.answer`."""
 
     returned: Any
     raised: tuple[str, str, str] | None
@@ -331,9 +332,7 @@ def channel(kernel: Kernel, seconds: float) -> Iterator[Channel]:
 
 
 def _serve(path: Path) -> str:
-    return (
-        f"__import__('autograder.examiner.inside').examiner.inside.serve({str(path)!r}, globals())"
-    )
+    return f"__import__('autograder.student.server').student.server.serve({str(path)!r}, globals())"
 
 
 def names_in(channel: Channel, names: list[str]) -> dict[str, Any]:

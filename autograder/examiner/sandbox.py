@@ -1,6 +1,6 @@
 """What can the student's process see and use? Very little: a bubblewrap sandbox with resource limits.
 
-It sees the Python environment and this package read-only (without the deep-learning libraries), a private
+It sees the Python environment and ``autograder/student/`` read-only (without the deep-learning libraries), a private
 /tmp, and one directory for its sockets. It does not see the course, the gradebook, other submissions, the
 home directory, the environment's secrets, other processes, or the network.
 """
@@ -8,19 +8,18 @@ home directory, the environment's secrets, other processes, or the network.
 from __future__ import annotations
 
 import functools
-import json
 import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from autograder.engine.messages import _
 
 Isolation = Literal["sandbox", "process"]
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).resolve().parents[1]
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 SETTINGS = ("/etc/ld.so.cache", "/etc/localtime", "/etc/fonts", "/etc/alternatives")
 # What students are to write themselves. Empty directories stand in their places.
@@ -28,16 +27,6 @@ MASKED = (
     "torch", "torchgen", "functorch", "torchvision", "tensorflow", "keras", "jax", "jaxlib", "flax",
     "mxnet", "paddle", "tinygrad", "mlx",
 )  # fmt: skip
-LIMIT = """
-import json, os, resource, sys
-for name, value in json.loads(sys.argv[1]).items():
-    which = getattr(resource, name, None)
-    if which is not None:
-        hard = resource.getrlimit(which)[1]
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(which, (value, value))
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 class NoSandbox(RuntimeError):
@@ -90,7 +79,6 @@ def command(
     argv: list[str],
     directory: Path,
     isolation: Isolation,
-    limits: Mapping[str, int],
     visible: Sequence[str] = (),
 ) -> list[str]:
     """Return the command that runs ``argv`` isolated.
@@ -102,16 +90,11 @@ def command(
     directory:
         The one directory that it may write to and that outlives it (for sockets).
     isolation:
-        ``"sandbox"``, or ``"process"`` for the resource limits alone.
-    limits:
-        Values by the names of Python's :mod:`resource` module, such as ``RLIMIT_AS`` in bytes.
+        ``"sandbox"``, or ``"process"`` for none.
     visible:
         Directories that it may read besides.
     """
-    limited = argv
-    if sys.platform != "win32":
-        limited = [sys.executable, "-I", "-S", "-c", LIMIT, json.dumps(dict(limits)), *argv]
-    return [*_bubblewrap(directory, visible), *limited] if isolation == "sandbox" else limited
+    return [*_bubblewrap(directory, visible), *argv] if isolation == "sandbox" else argv
 
 
 def _bubblewrap(directory: Path, visible: Sequence[str] = ()) -> list[str]:
@@ -129,9 +112,12 @@ def _bubblewrap(directory: Path, visible: Sequence[str] = ()) -> list[str]:
             options += ["--ro-bind", path, path]
     for path in SETTINGS:
         options += ["--ro-bind-try", path, path]
-    for path in dict.fromkeys([sys.base_prefix, sys.prefix, str(PACKAGE), *visible]):
+    for path in dict.fromkeys([sys.base_prefix, sys.prefix, *visible]):
         if not path.startswith("/usr/") and path != "/usr":
             options += ["--ro-bind", path, path]
+    if any(PACKAGE.is_relative_to(path) for path in (*SYSTEM, sys.base_prefix, sys.prefix)):
+        options += ["--tmpfs", str(PACKAGE)]
+    options += ["--ro-bind", str(PACKAGE / "student"), str(PACKAGE / "student")]
     for library in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
         for name in MASKED:
             if (Path(library) / name).is_dir():

@@ -17,7 +17,7 @@ import numpy as np
 import pooch
 from numpy.typing import NDArray
 
-from autograder import datasets
+from autograder.student import datasets
 
 
 @functools.cache

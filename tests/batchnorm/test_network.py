@@ -5,11 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from autograder import training
 from autograder.assignments import all_checks
-from autograder.assignments.batchnorm import misconceptions, network
+from autograder.assignments.batchnorm import misconceptions
+from autograder.assignments.batchnorm import network as scoring
 from autograder.engine.run import run_check
-from autograder.training import Recipe
+from autograder.student import training
+from autograder.student.networks import batchnorm as network
+from autograder.student.training import Recipe
 
 
 @pytest.mark.usefixtures("digits")
@@ -52,7 +54,7 @@ def test_running_statistics_are_kept_per_layer(trained) -> None:
 
 def test_our_own_evaluation_equals_the_students(trained) -> None:
     x, layers, parameters = trained
-    own = network.Evaluation([layers.running[0], layers.running[1]])
+    own = scoring.Evaluation([layers.running[0], layers.running[1]])
     np.testing.assert_allclose(
         training.probabilities(parameters, x, own),
         training.probabilities(parameters, x, layers),
@@ -66,4 +68,4 @@ def test_useless_statistics_are_wrong_and_not_an_error() -> None:
         (np.eye(3), np.zeros(3)),
     ]
     running = [{"mean": np.zeros(3), "var": np.full(3, -1.0)}]
-    assert network.accuracy((parameters, running), np.eye(3), np.array([1, 2, 1])) == 0
+    assert scoring.accuracy((parameters, running), np.eye(3), np.array([1, 2, 1])) == 0

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from autograder import training
-from autograder.assignments.batchnorm import network, oracle
-from autograder.training import Recipe
+from autograder.assignments.batchnorm import oracle
+from autograder.student import training
+from autograder.student.networks import batchnorm as network
+from autograder.student.training import Recipe
 
 RNG = np.random.default_rng(0)
 X, DOUT = RNG.standard_normal((2, 6, 4)) * 2 + 1

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from autograder import training
-from autograder.assignments.dropout import network, oracle
-from autograder.assignments.dropout.network import Dropout
-from autograder.training import Recipe
+from autograder.assignments.dropout import oracle
+from autograder.student import training
+from autograder.student.networks import dropout as network
+from autograder.student.networks.dropout import Dropout
+from autograder.student.training import Recipe
 
 X = np.random.default_rng(0).standard_normal((6, 5))
 DOUT = np.random.default_rng(1).standard_normal((6, 5))
@@ -74,7 +75,7 @@ def test_replay_reaches_the_same_parameters(solution) -> None:
 
 
 def test_training_is_repeatable_and_learns(digits, solution) -> None:
-    from autograder import datasets
+    from autograder.student import datasets
 
     data = datasets.load("digits")
     recipe = Recipe(hidden=(32, 32), lr=0.05, epochs=8)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from autograder import training
-from autograder.assignments.optimizers import mnist, network, oracle, rules
+from autograder.assignments.optimizers import mnist, oracle, rules
 from autograder.assignments.optimizers.trajectories import CHANGING_LR, OPTIMIZERS
-from autograder.training import Recipe
+from autograder.student import training
+from autograder.student.networks import optimizers as network
+from autograder.student.training import Recipe
 
 RNG = np.random.default_rng(0)
 START = RNG.standard_normal((2, 3))

@@ -19,11 +19,12 @@ from autograder.assignments.batchnorm.layer import (
     taken,
 )
 from autograder.assignments.batchnorm.running import Array, Rng, batch
-from autograder.engine.colocate import colocate, one_call, passes
+from autograder.engine.colocate import colocate, one_call
 from autograder.engine.compare import Close, Expectation, Is, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
 from autograder.engine.observe import array, parts
+from autograder.student.work import passes
 
 NAMES = ("dx", "dgamma", "dbeta")
 SHAPES = ((3, 2), (4, 3))

@@ -15,7 +15,8 @@ from autograder.engine.colocate import one_call
 from autograder.engine.compare import Close, Expectation, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
-from autograder.engine.observe import WrongReturn, array, attempt, parts
+from autograder.engine.observe import array, attempt, parts
+from autograder.student.outcome import WrongReturn
 
 COUNTS = ("trainable", "non_trainable")
 FOLDED = ("W", "b")

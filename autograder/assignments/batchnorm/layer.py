@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from autograder.assignments.batchnorm import oracle
-from autograder.assignments.batchnorm.network import fresh
 from autograder.assignments.batchnorm.running import (
     Array,
     Rng,
@@ -28,11 +27,13 @@ from autograder.assignments.batchnorm.running import (
     statistics,
     unchanged,
 )
-from autograder.engine.colocate import colocate, in_turn, one_call
+from autograder.engine.colocate import colocate, one_call
 from autograder.engine.compare import Close, Expectation, Is, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
 from autograder.engine.observe import array, attempt, parts
+from autograder.student.networks.batchnorm import fresh
+from autograder.student.work import in_turn
 
 DEFAULTS = (0.1, 1e-5)  # momentum and eps, PyTorch's
 MODES = ((True, "training"), (False, "evaluation"))

@@ -14,14 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from autograder import training
 from autograder.accuracy import Accuracy, training_data
-from autograder.assignments.batchnorm import misconceptions, network, oracle
+from autograder.assignments.batchnorm import misconceptions, oracle
+from autograder.assignments.batchnorm.network import accuracy
 from autograder.assignments.batchnorm.running import read
 from autograder.engine.colocate import colocate
 from autograder.engine.compare import Close, Expectation
 from autograder.engine.declare import Aspect, Case, Check, Functions, Observation
 from autograder.engine.messages import N_
+from autograder.student import training
+from autograder.student.networks import batchnorm as network
 
 REPLAY_STEPS = 20
 REPLAY = training.Recipe(hidden=(32, 16), batch_size=32, dtype="float64")
@@ -34,7 +36,7 @@ ACCURACY = Accuracy(
         "digits": training.Recipe(hidden=(64, 64), lr=0.05, batch_size=50, epochs=12),
     },
     train=network.train,
-    measure=network.accuracy,
+    measure=accuracy,
     wrong=misconceptions.of_training,
 )
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch.nn.utils.fusion import fuse_linear_bn_weights
 
-from autograder.training import Parameters, Recipe
+from autograder.student.training import Parameters, Recipe
 
 Array = NDArray[Any]
 Running = dict[str, Array]

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograder.assignments.batchnorm import oracle
-from autograder.assignments.batchnorm.network import fresh, updates
 from autograder.engine.colocate import colocate, one_call
 from autograder.engine.compare import Close, Expectation, Raises, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_, _
-from autograder.engine.observe import WrongReturn, array, attempt
+from autograder.engine.observe import array, attempt
+from autograder.student.networks.batchnorm import fresh, updates
+from autograder.student.outcome import WrongReturn
 
 Array = NDArray[Any]
 Rng = np.random.Generator

@@ -19,12 +19,14 @@ from autograder.assignments.dropout.layer import (
     other_rates,
     seeded,
 )
-from autograder.engine.colocate import colocate, one_call, passes
+from autograder.engine.colocate import colocate, one_call
 from autograder.engine.compare import Close, Expectation, Is, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
 from autograder.engine.observe import array
-from autograder.engine.replay import copied, generator_keeping
+from autograder.engine.replay import generator_keeping
+from autograder.student.generators import copied
+from autograder.student.work import passes
 
 
 def backward_aspects() -> list[Aspect]:

@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autograder.assignments.dropout import oracle
-from autograder.engine.colocate import colocate, in_turn, one_call
+from autograder.engine.colocate import colocate, one_call
 from autograder.engine.compare import Close, Expectation, Is, Raises, Unchanged, Within
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
 from autograder.engine.observe import array, attempt, parts
-from autograder.engine.replay import copied, generator_keeping, same_stream
+from autograder.engine.replay import generator_keeping, same_stream
+from autograder.student.generators import copied
+from autograder.student.work import in_turn
 
 Array = NDArray[Any]
 Rng = np.random.Generator

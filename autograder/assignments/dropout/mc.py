@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from autograder.assignments.dropout import oracle
 from autograder.assignments.dropout.layer import Array, Rng, inputs, seeded
-from autograder.assignments.dropout.misconceptions import NoisyClassifier
 from autograder.engine.colocate import one_call
 from autograder.engine.compare import Close, Expectation, Is, Raises, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
 from autograder.engine.observe import array, attempt, parts
-from autograder.engine.replay import copied
+from autograder.student.generators import copied
+from autograder.student.networks.dropout import NoisyClassifier
 
 
 def mc_aspects() -> list[Aspect]:

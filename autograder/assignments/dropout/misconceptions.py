@@ -15,7 +15,6 @@ a network (on the logits, after the softmax, before batch normalization).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,24 +28,6 @@ Rng = np.random.Generator
 Mask = Callable[[Any, float, Rng], Any]
 Forward = Callable[[Array, float, bool, Rng], Any]
 Backward = Callable[[Array, Any], Any]
-
-
-@dataclass(frozen=True)
-class NoisyClassifier:
-    """A linear softmax classifier with dropout on its input: what checks hand to ``mc_dropout``.
-
-    ``weights`` has shape (D, K); called with ``x`` (N, D), ``training`` and ``rng`` it returns
-    probabilities (N, K).
-    """
-
-    weights: Array
-    p: float
-
-    def __call__(self, x: Array, training: bool, rng: Rng) -> Array:
-        if training:
-            x = x * multiplier(x.shape, self.p, rng)
-        z = np.exp(x @ self.weights)
-        return np.asarray(z / z.sum(axis=1, keepdims=True))
 
 
 def require_probability(p: float) -> None:

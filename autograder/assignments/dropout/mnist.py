@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from autograder import training
 from autograder.accuracy import Accuracy, training_data
-from autograder.assignments.dropout import misconceptions, network, oracle
+from autograder.assignments.dropout import misconceptions, oracle
 from autograder.engine.colocate import colocate
 from autograder.engine.compare import Close, Expectation
 from autograder.engine.declare import Aspect, Case, Check, Functions, Observation
 from autograder.engine.messages import N_
-from autograder.engine.observe import WrongReturn
+from autograder.student import training
+from autograder.student.networks import dropout as network
+from autograder.student.outcome import WrongReturn
 
 REPLAY_STEPS = 20
 REPLAY = training.Recipe(hidden=(32, 16), batch_size=32, dtype="float64")

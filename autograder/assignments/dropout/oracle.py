@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from autograder.training import Parameters, Recipe
+from autograder.student.training import Parameters, Recipe
 
 Array = NDArray[Any]
 

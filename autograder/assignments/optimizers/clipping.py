@@ -12,7 +12,8 @@ from autograder.engine.colocate import one_call
 from autograder.engine.compare import Close, Expectation, Is
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_, _
-from autograder.engine.observe import WrongReturn, array
+from autograder.engine.observe import array
+from autograder.student.outcome import WrongReturn
 
 Clip = Callable[[Sequence[Array], float], list[Array]]
 RTOL = 1e-9  # the 1e-6 of clip_grad_norm_ must show

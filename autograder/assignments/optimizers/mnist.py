@@ -12,13 +12,14 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from autograder import training
 from autograder.accuracy import Accuracy, training_data
-from autograder.assignments.optimizers import misconceptions, network, oracle
+from autograder.assignments.optimizers import misconceptions, oracle
 from autograder.engine.colocate import colocate
 from autograder.engine.compare import Close, Expectation
 from autograder.engine.declare import Aspect, Case, Check, Functions, Observation
 from autograder.engine.messages import N_
+from autograder.student import training
+from autograder.student.networks import optimizers as network
 
 REPLAY_STEPS = 20
 REPLAY = training.Recipe(hidden=(32, 16), batch_size=32, dtype="float64")

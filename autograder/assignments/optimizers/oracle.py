@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch.optim import lr_scheduler
 
-from autograder.training import Parameters
+from autograder.student.training import Parameters
 
 Array = NDArray[Any]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder.assignments.optimizers import network, oracle
+from autograder.assignments.optimizers import oracle
 from autograder.assignments.optimizers.schedules import RTOL, number
 from autograder.assignments.optimizers.trajectories import (
     Array,
@@ -22,6 +22,7 @@ from autograder.engine.compare import Close, Expectation, Is
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
 from autograder.engine.observe import parts
+from autograder.student.networks import optimizers as network
 
 
 def plateau_aspects() -> tuple[Aspect, ...]:

@@ -19,11 +19,13 @@ from autograder.assignments.optimizers.trajectories import (
     Rng,
     described,
 )
-from autograder.engine.colocate import colocate, in_turn, one_call
+from autograder.engine.colocate import colocate, one_call
 from autograder.engine.compare import Close, Expectation, Raises, is_numeric
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_, _
-from autograder.engine.observe import WrongReturn, attempt
+from autograder.engine.observe import attempt
+from autograder.student.outcome import WrongReturn
+from autograder.student.work import in_turn
 
 RTOL = 1e-7
 RATES = "learning rates"

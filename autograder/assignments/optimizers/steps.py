@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from autograder.assignments.optimizers import network
 from autograder.assignments.optimizers.trajectories import (
     CHANGING_LR,
     OPTIMIZERS,
@@ -34,6 +33,7 @@ from autograder.engine.compare import Close, Expectation, Is, Unchanged
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
 from autograder.engine.observe import array, parts
+from autograder.student.networks import optimizers as network
 
 WEIGHT_DECAY = 0.3
 SMALL = 1e-4  # gradients of that size show where eps is added

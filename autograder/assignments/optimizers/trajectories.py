@@ -15,11 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autograder.assignments.optimizers import network, oracle
+from autograder.assignments.optimizers import oracle
 from autograder.engine.colocate import colocate
 from autograder.engine.declare import Case, Functions
 from autograder.engine.messages import N_, _
-from autograder.engine.observe import WrongReturn, array, parts
+from autograder.engine.observe import array, parts
+from autograder.student.networks import optimizers as network
+from autograder.student.outcome import WrongReturn
 
 Array = NDArray[Any]
 Rng = np.random.Generator

@@ -1,6 +1,6 @@
 """How does a kernel start in a twentieth of a second? It is forked from a process that has imported everything.
 
-``python -m autograder.examiner.zygote`` imports what notebooks use and then reads requests from standard
+``python -P launch.py forkserver`` imports what notebooks use and then reads requests from standard
 input, one JSON line each. For each it forks; the child enters the namespaces of a sandbox that bubblewrap
 has made (``setns``), gives up all capabilities, sets the resource limits, and becomes an IPython kernel.
 The zygote itself never runs student code, never imports torch, and has an empty environment, so that there is
@@ -16,18 +16,18 @@ import gc
 import importlib
 import json
 import os
-import resource
 import signal
 import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
+from autograder.student import launch
+
 PRELOADED = (
     "numpy", "numpy.testing", "matplotlib.pyplot", "matplotlib.font_manager", "ipykernel.kernelapp",
     "ipykernel.ipkernel", "ipykernel.zmqshell", "IPython.core.completerlib", "matplotlib_inline.backend_inline",
     "ipykernel.debugger", "IPython.core.debugger", "IPython.core.logger", "IPython.core.oinspect",
-    "IPython.extensions.storemagic", "tornado.platform.asyncio", "tqdm", "autograder.check", "autograder.datasets", "autograder.figures", "autograder.training",
-    "autograder.examiner.inside",
+    "IPython.extensions.storemagic", "tornado.platform.asyncio", "tqdm", "autograder.student.server",
 )  # fmt: skip
 
 # From <linux/sched.h> and <linux/prctl.h>.
@@ -128,11 +128,7 @@ def run_kernel(request: Mapping[str, Any], told: int) -> NoReturn:
         os.setsid()
         os.chdir(request["cwd"])
         give_up_privileges()
-        for name, value in request["limits"].items():
-            which = getattr(resource, name)
-            hard = resource.getrlimit(which)[1]
-            value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-            resource.setrlimit(which, (value, value))
+        launch.restrict(request)
         os.environ.clear()
         os.environ.update(request["environment"])
         null = os.open(os.devnull, os.O_RDWR)
@@ -143,15 +139,9 @@ def run_kernel(request: Mapping[str, Any], told: int) -> NoReturn:
         os._exit(1)
     os.closerange(3, 1024)
     import numpy as np
-    from ipykernel.kernelapp import IPKernelApp
 
     np.random.seed(None)
-    sys.argv = ["ipykernel_launcher", *request["arguments"]]
     try:
-        IPKernelApp.launch_instance(request["arguments"])
+        launch.run_kernel(request["arguments"])
     finally:
         os._exit(0)
-
-
-if __name__ == "__main__":
-    main()

@@ -23,7 +23,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from autograder.engine.replay import ANY_SEED
+from autograder.student.generators import ANY_SEED
 
 LENGTH = struct.Struct(">I")
 PCG64 = struct.Struct("<16s16s?I")  # state, increment, has_uint32, uinteger
@@ -35,7 +35,7 @@ MAX_DEPTH = 30  # of tuples and other extension types; MessagePack has a limit o
 MAX_DIMS = 32
 MAX_INT_BITS = 4096
 SMALL = 512  # bytes, the first size of a buffer
-OWN = "autograder.assignments."
+OWN = "autograder.student."
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
 _DTYPES = {
     np.dtype(order + kind).str

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from autograder.engine.observe import Captured, quiet, raised
-from autograder.examiner import wire
+from autograder.student import wire
+from autograder.student.outcome import Captured, quiet, raised
 
 HEADER = struct.Struct(">Q")
 CHUNK = 1 << 16  # bytes that are read at once; memory for more costs more than reading again

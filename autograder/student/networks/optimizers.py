@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder.training import Array, Parameters, Recipe, train_mlp
+from autograder.student.training import Array, Parameters, Recipe, train_mlp
 
 
 def train(
