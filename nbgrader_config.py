@@ -9,6 +9,7 @@ from pathlib import Path
 from nbgrader.converters import GenerateAssignment
 
 from autograder.examiner.kernel import execution_environment
+from autograder.nbgrader_converter import install
 from autograder.reports.feedback import TEMPLATES, cleaned, translated
 from autograder.secret import SECRET, course_secret
 
@@ -33,9 +34,8 @@ c.GenerateAssignment.preprocessors = [
     *GenerateAssignment.preprocessors.default(),
 ]
 
-# Whatever was handed in ends with a score and a sentence: a file that is no notebook, a renamed one.
-c.Autograde.pre_convert_hook = "autograder.nbgrader_plugins.rename_submission"
-c.Autograde.exporter_class = "autograder.nbgrader_plugins.AnyNotebook"
+# Whatever was handed in ends with a score and a sentence: a file that is no notebook, a renamed one, a link.
+install()
 
 # Submissions are rebuilt from source/ first: of a submission only the student's own code and text is
 # used. Deleted, duplicated, edited or tagged test cells and extra files have no effect.

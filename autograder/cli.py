@@ -54,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=_(
             "Grade the submissions of an assignment like `nbgrader autograde`, in parallel. Interrupted, the "
             "same command continues. Exit status: 0 if everything was graded, 1 if a submission could not "
-            "be, 2 if nothing could."
+            "be, 2 if nothing could, 3 if a submission could not be for a reason that is not its own: run "
+            "the command again."
         ),
     )
     batch.add_argument("assignment")
@@ -85,9 +86,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def grade_command(options: argparse.Namespace) -> int:
     """Grade notebooks, print a table for each, and tell by the status whether it is enough."""
     from autograder.examiner import sandbox
-    from autograder.examiner.grade import Course, grade
+    from autograder.examiner.errors import CouldNotGrade
+    from autograder.examiner.grade import NotebookGrade
     from autograder.examiner.kernel import Limits
+    from autograder.examiner.pipeline import Course, grade
+    from autograder.examiner.plain import plain
     from autograder.reports import as_json, terminal
+    from autograder.student.datasets import DatasetError
 
     course = Course(options.course)
     if not course.notebooks:
@@ -112,9 +117,17 @@ def grade_command(options: argparse.Namespace) -> int:
         print(_("Isolation by process only: the file system is not protected from student code."))
     reports = []
     for path in options.notebooks:
-        report = grade(path, course, options.assignment, options.student, limits, options.isolation)
-        print(terminal.table(report), flush=True)
-        reports.append(report)
+        try:
+            report = grade(
+                path, course, options.assignment, options.student, limits, options.isolation
+            )
+        except CouldNotGrade as error:
+            report = NotebookGrade(reason=str(error), ours=True)
+        except (sandbox.NoSandbox, DatasetError) as error:
+            print(f"autograder: {error}", file=sys.stderr)
+            return COULD_NOT
+        print(terminal.table(plain(str(path)), report), flush=True)
+        reports.append((plain(str(path)), report))
     if options.json:
         text = json.dumps(as_json.document(reports), indent=1, ensure_ascii=False)
         try:
@@ -122,11 +135,11 @@ def grade_command(options: argparse.Namespace) -> int:
         except OSError as error:
             print(f"autograder: {options.json}: {error.strerror}", file=sys.stderr)
             return COULD_NOT
-    if not all(r.graded for r in reports):
+    if not all(r.graded for _path, r in reports):
         return COULD_NOT
     enough = all(
         r.points >= (r.max_points if options.min_score is None else options.min_score) - 1e-6
-        for r in reports
+        for _path, r in reports
     )
     return DONE if enough else NOT_ENOUGH
 

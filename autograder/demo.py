@@ -17,7 +17,7 @@ from autograder import assignments
 from autograder.course import nbgrader
 from autograder.engine.messages import _
 from autograder.engine.results import MIME, CheckResult
-from autograder.examiner import cells
+from autograder.examiner import cells, handed_in
 from autograder.examiner.sandbox import why_not
 from autograder.student import datasets
 
@@ -150,7 +150,7 @@ def named(path: Path) -> list[str]:
 
 def _unreadable(path: Path) -> str:
     try:
-        cells.read_notebook(path)
-    except cells.UnreadableNotebook as error:
+        handed_in.read_notebook(path)
+    except handed_in.UnreadableNotebook as error:
         return str(error)
     return ""
