@@ -9,39 +9,21 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path
 
 from nbformat import NotebookNode
 
-from autograder import check
 from autograder.engine.messages import _
 from autograder.engine.results import CheckResult
 from autograder.examiner import cells, sandbox
-from autograder.examiner.kernel import (
-    Ending,
-    Execution,
-    Kernel,
-    Limits,
-    execution_environment,
-    kernel,
-)
+from autograder.examiner.errors import CouldNotGrade
+from autograder.examiner.examine import Outcome as Outcome
+from autograder.examiner.examine import State as State
+from autograder.examiner.examine import examine as examine
+from autograder.examiner.kernel import Limits
 from autograder.examiner.rebuild import rebuild
-from autograder.examiner.remote import KernelDied, channel, names_in
 from autograder.examiner.sandbox import Isolation
 from autograder.secret import course_secret, hidden_cases, student_key
-
-
-class State(StrEnum):
-    """The one state in which a graded cell ends."""
-
-    PASSED = "passed"
-    PARTIAL = "partial"
-    FAILED = "failed"
-    UNANSWERED = "not answered"
-    TIMED_OUT = "timed out"
-    NOT_GRADED = "could not be graded"
-    MANUAL = "graded by hand"
 
 
 @dataclass(frozen=True)
@@ -169,8 +151,12 @@ def grade(
             _("missing solution cells: {names}").format(names=", ".join(rebuilt.missing))
         )
     key = student_key(course_secret(course.root), student) if course.has_source else ""
-    with hidden_cases(key):
-        examined = examine(rebuilt.notebook.cells, limits or Limits(), isolation)
+    try:
+        with hidden_cases(key):
+            examined = examine(rebuilt.notebook.cells, limits or Limits(), isolation)
+    except CouldNotGrade as error:
+        report.reason = str(error)
+        return report
     report.cells = [
         score(cell, examined.tests.get(i))
         for i, cell in enumerate(rebuilt.notebook.cells)
@@ -178,79 +164,6 @@ def grade(
     ]
     report.seconds = time.monotonic() - start
     return report
-
-
-@dataclass
-class Outcome:
-    """What happened in a graded cell: the verdicts of its checks, or why there are none."""
-
-    results: list[CheckResult] = field(default_factory=list)
-    state: State | None = None
-    says: str = ""
-
-
-@dataclass
-class Examined:
-    """What happened in a notebook, by the numbers of its cells."""
-
-    tests: dict[int, Outcome] = field(default_factory=dict)
-    executions: dict[int, Execution] = field(default_factory=dict)
-
-
-def examine(notebook: Sequence[NotebookNode], limits: Limits, isolation: Isolation) -> Examined:
-    """Execute a notebook's cells; return the outcome of each test cell and the others' outputs.
-
-    Ordinary cells run in the student's kernel. Test cells run here: the functions that they name are
-    called over there. When the kernel dies or hangs, the cell that did it is left out, a new kernel
-    repeats the ordinary cells before it, and the rest follows.
-    """
-    examined = Examined()
-    done = examined.tests
-    left_out: set[int] = set()
-    end = time.monotonic() + limits.notebook_seconds
-    todo = [
-        i for i, c in enumerate(notebook) if c.cell_type == "code" and not cells.is_experiment(c)
-    ]
-    for _attempt in range(1 + limits.restarts):
-        with kernel(limits, execution_environment(), isolation) as running:
-            for i in todo:
-                is_test = cells.is_test(notebook[i])
-                if i in left_out or (is_test and i in done):
-                    continue
-                seconds = min(limits.cell_seconds, end - time.monotonic())
-                if seconds <= 0:
-                    return examined
-                if is_test:
-                    done[i] = run_test(notebook[i].source, running, seconds)
-                else:
-                    execution = running.execute(notebook[i].source, seconds)
-                    examined.executions[i] = execution
-                    if execution.ending in (Ending.DIED, Ending.UNRESPONSIVE):
-                        left_out.add(i)
-                        running.usable = False
-                if not running.usable:
-                    break
-            else:
-                return examined
-    return examined
-
-
-def run_test(source: str, running: Kernel, seconds: float) -> Outcome:
-    """Run a test cell of the course here, on the functions of the student's kernel."""
-    outcome = Outcome()
-    names = [name for name in cells.names_used(source) if name != "check"]
-    try:
-        with channel(running, seconds) as opened:
-            namespace = {"check": check, **names_in(opened, names)}
-            with check.collecting() as outcome.results:
-                exec(compile(source, "<test cell>", "exec"), namespace)
-    except NameError as error:
-        outcome.state, outcome.says = State.UNANSWERED, str(error)
-    except KernelDied as error:
-        outcome.state, outcome.says = State.NOT_GRADED, str(error)
-    except Exception as error:
-        outcome.state, outcome.says = State.FAILED, f"{type(error).__name__}: {error}"[:300]
-    return outcome
 
 
 def score(cell: NotebookNode, outcome: Outcome | None) -> CellGrade:
