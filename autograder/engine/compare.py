@@ -39,12 +39,14 @@ class Mismatch:
 class Raised:
     """An exception that a student function raised: two are alike when their types are.
 
-    An empty ``type`` stands for a result of the wrong kind, which ``message`` describes.
+    An empty ``type`` stands for a result of the wrong kind, which ``message`` describes. ``bases`` are the
+    names of the type's base classes, the nearest first, without ``object``.
     """
 
     type: str
     message: str
     where: str = ""
+    bases: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return shorten(": ".join(part for part in (self.type, self.message) if part))
@@ -70,6 +72,7 @@ class Expectation(ABC):
 class Close(Expectation):
     """A numeric array equal to ``value`` within ``atol + rtol * |value|``, of the same shape.
 
+    Where ``value`` is infinite the array must hold the same infinity, where it is NaN, NaN.
     The default tolerances fit PyTorch's own rounding: it multiplies by ``1/(1-p)`` rounded to the
     tensor's dtype, so equality to the last bit is not to be had (float32: about 1e-7).
     """
@@ -92,8 +95,10 @@ class Close(Expectation):
             return False
         with np.errstate(all="ignore"):
             near = np.abs(actual - expected) <= self.atol + self.rtol * np.abs(expected)
-        # Where the expected value is infinite or NaN, so may be the other: their difference is NaN.
-        return bool(near.all() or (near | ~np.isfinite(expected)).all())
+        finite = np.isfinite(expected)
+        return bool(
+            (near & finite).all() or (near & finite | _same_special(actual, expected)).all()
+        )
 
     def same(self, one: Any, other: Any) -> bool:
         if not (is_numeric(one) and is_numeric(other)):
@@ -113,7 +118,7 @@ class Close(Expectation):
             return _("shape {got} instead of {expected}").format(
                 got=got.shape, expected=expected.shape
             ), math.inf
-        bad = ~np.isfinite(got) & np.isfinite(expected)
+        bad = ~np.isfinite(got) & ~_same_special(got, expected)
         if bad.any():
             return _("{n} of {size} values are {what}").format(
                 n=int(bad.sum()),
@@ -122,7 +127,15 @@ class Close(Expectation):
             ), math.inf
         with np.errstate(all="ignore"):
             error = np.abs(got - expected) / (self.atol + self.rtol * np.abs(expected))
-        return describe_difference(expected, got, error), float(np.max(error))
+            special = np.where(_same_special(got, expected), 0.0, np.inf)
+            error = np.where(np.isfinite(expected), error, special)
+            return describe_difference(expected, got, error), float(np.max(error))
+
+
+def _same_special(one: Any, other: Any) -> NDArray[np.bool_]:
+    """Tell where both arrays hold the same infinity, or both NaN."""
+    both_nan = np.isnan(one) & np.isnan(other)
+    return np.asarray(both_nan | ((one == other) & np.isinf(other)))
 
 
 @dataclass(frozen=True)
@@ -173,12 +186,12 @@ class Is(Expectation):
 
 @dataclass(frozen=True)
 class Raises(Expectation):
-    """An exception of the type called ``type``: the observed value is a :class:`Raised`."""
+    """An exception of the type called ``type``, or of a subclass: the observed value is a :class:`Raised`."""
 
     type: str
 
     def mismatch(self, actual: Any) -> Mismatch | None:
-        if isinstance(actual, Raised) and actual.type == self.type:
+        if isinstance(actual, Raised) and self.type in (actual.type, *actual.bases):
             return None
         got = str(actual) if isinstance(actual, Raised) else _("no exception: it returned a result")
         return Mismatch(self.type, got, "", math.inf)

@@ -91,7 +91,10 @@ def raised(error: BaseException) -> Raised:
         message = str(error)
     except Exception:
         message = ""
-    return Raised(type(error).__name__, message, where)
+    bases = getattr(error, "bases", None)  # likewise
+    if not isinstance(bases, tuple):
+        bases = tuple(base.__name__ for base in type(error).__mro__[1:-1])
+    return Raised(type(error).__name__, message, where, bases)
 
 
 def array(value: Any, name: str) -> NDArray[Any]:

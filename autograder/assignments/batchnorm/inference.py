@@ -58,6 +58,7 @@ def count_aspects() -> list[Aspect]:
             observe,
             expect,
             judges=("trainable",),
+            main=True,
         ),
         Aspect(
             "not trainable",
@@ -67,6 +68,7 @@ def count_aspects() -> list[Aspect]:
             observe,
             expect,
             judges=("non_trainable",),
+            main=True,
         ),
         Aspect(
             "invalid features",
@@ -75,6 +77,7 @@ def count_aspects() -> list[Aspect]:
             invalid_cases,
             observe_invalid,
             expect_error,
+            contract=True,
         ),
     ]
 
@@ -172,6 +175,7 @@ def fold_aspects() -> list[Aspect]:
             cases,
             observe,
             expect,
+            main=True,
         ),
         Aspect(
             "same outputs",
@@ -196,6 +200,7 @@ def fold_aspects() -> list[Aspect]:
             lambda rng, hidden: [fold_case(rng, 3, 3)],
             observe_kept,
             expect_kept,
+            contract=True,
         ),
         Aspect(
             "invalid shapes",
@@ -204,5 +209,6 @@ def fold_aspects() -> list[Aspect]:
             shape_cases,
             observe_invalid,
             expect_error,
+            contract=True,
         ),
     ]

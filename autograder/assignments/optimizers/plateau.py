@@ -130,6 +130,7 @@ def plateau_aspects() -> tuple[Aspect, ...]:
             falling,
             observe,
             expect,
+            contract=True,
         ),
         Aspect(
             "patience",
@@ -154,6 +155,7 @@ def plateau_aspects() -> tuple[Aspect, ...]:
             recovering,
             observe_end,
             expect_end,
+            main=True,
         ),
         Aspect(
             "threshold",
@@ -170,5 +172,6 @@ def plateau_aspects() -> tuple[Aspect, ...]:
             recovering,
             observe_state,
             expect_state,
+            contract=True,
         ),
     )
