@@ -162,7 +162,7 @@ class CheckResult:
 
     def text(self) -> str:
         """Return the result as at most 15 lines of plain text."""
-        remark = [self.remark] * bool(self.remark) + textwrap.wrap(self.limit(), WIDTH)
+        remark = [self.remark] if self.remark else []
         if self.passed:
             return "\n  ".join([self.summary(), *remark, _(self.proves)])
         if self.note and self.failure is None:
@@ -174,15 +174,17 @@ class CheckResult:
         lines = [self.summary(), *remark, _fit(f"  ✗ {failed[0].name}: {_(failed[0].says)}")]
         if failed[1:]:
             lines.append(_fit("  ✗ " + ", ".join(a.name for a in failed[1:])))
-        if held:
-            lines.append(_fit("  ✓ " + ", ".join(a.name for a in held)))
-        if self.failure:
-            lines += [_fit(line) for line in self.failure.lines()]
+        case = [_fit(line) for line in self.failure.lines()] if self.failure else []
         tail = [self.note] if self.note else [self._probably(m) for m in self.named]
-        for says in tail:
-            wrapped = textwrap.wrap(says, WIDTH, subsequent_indent="  ")
-            if len(lines) + len(wrapped) <= MAX_LINES:
-                lines += wrapped
+        tail.insert(1, self.limit())
+        wrapped = [textwrap.wrap(says, WIDTH, subsequent_indent="  ") for says in tail]
+        first = len(lines) + len(case) + sum(map(len, wrapped[:2]))
+        if held and first < MAX_LINES:  # else the reasons need the room
+            lines.append(_fit("  ✓ " + ", ".join(a.name for a in held)))
+        lines += case
+        for says in wrapped:
+            if len(lines) + len(says) <= MAX_LINES:
+                lines += says
         return "\n".join(lines)
 
     def html(self) -> str:

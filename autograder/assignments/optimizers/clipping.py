@@ -131,9 +131,10 @@ def clip_aspects(name: str, argument: str) -> tuple[Aspect, ...]:
         ]
 
     def zero_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
+        n, limit = (int(rng.integers(3, 9)), float(rng.uniform(0.1, 3))) if hidden else (2, 0.5)
         return [
-            case([np.zeros((2,))], 1.0, "all gradients are zero"),
-            case([np.zeros((2,)), np.zeros((2, 2))], 0.5, "all gradients are zero"),
+            case([np.zeros((n,))], 2 * limit, "all gradients are zero"),
+            case([np.zeros((n,)), np.zeros((n, 2))], limit, "all gradients are zero"),
         ]
 
     def small_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
