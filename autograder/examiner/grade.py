@@ -6,7 +6,7 @@ every cell ends in one definite state with a sentence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from nbformat import NotebookNode
 
 from autograder.engine.messages import _
 from autograder.engine.results import CheckResult
+from autograder.engine.scoring import combined_score
 from autograder.examiner import cells
 from autograder.examiner.plain import plain
 
@@ -177,18 +178,3 @@ def score(cell: NotebookNode, outcome: Outcome | None) -> CellGrade:
         state = State.TIMED_OUT
     says = plain(failed.reason()) if failed else ""
     return CellGrade(name, round(reached * maximum, 2), maximum, state, says, tuple(results))
-
-
-def combined_score(results: Sequence[CheckResult]) -> float:
-    """Return the share of the points: per check, the aspects that hold in all of its runs."""
-    shares = []
-    for name in dict.fromkeys(r.check for r in results):
-        runs = [r for r in results if r.check == name]
-        if not runs[0].partial:
-            shares.append(float(all(r.passed for r in runs)))
-            continue
-        failed = {a.name for r in runs for a in r.aspects if not a.passed}
-        total = sum(a.weight for a in runs[0].aspects)
-        kept = sum(a.weight for a in runs[0].aspects if a.name not in failed)
-        shares.append(kept / total if total else 0.0)
-    return sum(shares) / len(shares)
