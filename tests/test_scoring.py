@@ -14,7 +14,8 @@ from autograder.engine.declare import Aspect, Case, Check
 from autograder.engine.results import AspectResult, CheckResult
 from autograder.engine.run import PUBLIC_SEED, _cases, run_check
 from autograder.engine.scoring import NO_MAIN_IDEA, NO_SUBSTANCE, combined_score, share_of
-from autograder.examiner.grade import Outcome, State, score
+from autograder.examiner.examine import Outcome
+from autograder.examiner.grade import State, score
 from tests.conftest import FUNCTION_CHECKS
 
 WEIGHTS = {"formula": 4.0, "edges": 3.0, "law": 1.0, "shape": 2.0, "hint": 0.0}  # of 10
