@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from logging import LogRecord
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -11,6 +12,7 @@ from nbconvert.exporters import NotebookExporter
 from nbformat import NotebookNode
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
+from tornado.log import LogFormatter
 from traitlets import Enum, Float, Integer
 
 from autograder.assignments import all_checks
@@ -27,6 +29,7 @@ from autograder.examiner.outputs import (
 )
 from autograder.examiner.rebuild import rebuild
 from autograder.examiner.sandbox import Isolation
+from autograder.foreign import line, lines
 from autograder.reports import feedback
 from autograder.secret import SECRET, STUDENT, student_key
 
@@ -138,13 +141,17 @@ class Rebuild(NbGraderPreprocessor):  # type: ignore[misc]
         ours = read_notebook(Path(folder) / f"{about['notebook']}.ipynb")
         result = rebuilt_notebook(ours, nb, about["assignment"])
         for remark in result.remarks:
-            self.log.warning("%s: %s", about["student"], remark)
+            self.log.warning("%s: %s", line(about["student"]), line(remark))
         if UNREADABLE in result.notebook.metadata:
             reason = result.notebook.metadata[UNREADABLE]
-            self.log.error("%s: %s: %s", about["student"], State.NOT_GRADED.value, reason)
+            self.log.error(
+                "%s: %s: %s", line(about["student"]), State.NOT_GRADED.value, line(reason)
+            )
         else:
             for missing in result.missing:
-                self.log.warning("%s: solution cell %s is missing", about["student"], missing)
+                self.log.warning(
+                    "%s: solution cell %s is missing", line(about["student"]), line(missing)
+                )
         return result.notebook, resources
 
 
@@ -197,7 +204,10 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]
         key = student_key(secret, student) if secret else ""
         for grade in examine_into(nb, self.limits(), self.isolation, key):
             if grade.says:
-                self.log.info("%s: %s: %s, %s", student, grade.id, grade.state.value, grade.says)
+                self.log.info(
+                    "%s: %s: %s, %s",
+                    line(student), line(grade.id), grade.state.value, line(grade.says),
+                )  # fmt: skip
         return nb, resources
 
 
@@ -230,3 +240,17 @@ class Feedback(NbGraderPreprocessor):  # type: ignore[misc]
         for cell in nb.cells:
             feedback.prepare(cell)
         return nb, resources
+
+
+class PlainLog(LogFormatter):
+    """Format log lines as nbgrader does, without colours, and let none of them be a command.
+
+    nbgrader logs names of files and whole tracebacks.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs | {"color": False})
+
+    def format(self, record: LogRecord) -> str:
+        """Return the formatted record."""
+        return lines(super().format(record))

@@ -31,6 +31,7 @@ from autograder.cohort.work import Done, Work, examine_work
 from autograder.engine.messages import _
 from autograder.examiner import sandbox
 from autograder.examiner.grade import Course, State
+from autograder.foreign import line
 from autograder.nbgrader_plugins import rename_submission
 from autograder.secret import course_secret, student_key
 
@@ -110,7 +111,7 @@ def autograde(
         )
         return INTERRUPTED
     except (NotReady, sandbox.NoSandbox, datasets.DatasetError, OSError) as error:
-        print(f"\nautograder: {error}", file=sys.stderr)
+        print(f"\nautograder: {line(error)}", file=sys.stderr)
         return COULD_NOT
     print(table(batch))
     return SOME_NOT if batch.not_graded() else ALL_GRADED
@@ -301,5 +302,5 @@ def table(batch: Batch) -> str:
                 cells=", ".join(f"{count} {_(state)}" for state, count in states.most_common()),
             )
         )
-    lines += [f"  ✗ {student}: {why}" for student, why in sorted(batch.not_graded().items())]
+    lines += [f"  ✗ {line(who)}: {line(why)}" for who, why in sorted(batch.not_graded().items())]
     return "\n".join(lines)
