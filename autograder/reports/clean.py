@@ -54,17 +54,18 @@ SETTINGS: dict[str, Any] = {
 }
 """For ``c.HTMLExporter``: names only, since Formgrader shows its configuration as JSON."""
 
-TEXT = (
-    50_000  # characters of a cell's text or code, or of one output, that are rendered in their form
-)
-BEGINNING = 5_000  # characters that are shown of what is longer
+TEXT = 20_000  # characters of one text or piece of code that are rendered in their form
+BEGINNING = 50_000  # characters that are shown of what is longer, as plain text
+MARKUP = 500_000  # characters of one piece of HTML
 PICTURE = 5_000_000  # characters of a picture in base64
-PAGE = 1_000_000  # characters of a page: text, code (which becomes longer), printed lines, HTML
+PAGE = 600_000  # characters of a page; those that make many elements count several times
 PAGE_PICTURES = 50_000_000  # characters of all pictures of a page
 DEPTH = 100  # elements within each other
 
 PICTURES = ("image/png", "image/jpeg", "image/gif")
 HTML, SVG = "text/html", "image/svg+xml"
+COST = {"code": 4, "markdown": 3, HTML: 2, "text/markdown": 3, "text/latex": 1, "text/plain": 2}
+"""How often each character of a part counts, since it can become so much longer."""
 FORMS = (HTML, "text/markdown", SVG, "text/latex", *PICTURES, "text/plain")
 TAGS = {
     "a", "abbr", "b", "blockquote", "br", "caption", "code", "dd", "del", "details", "div", "dl", "dt",
@@ -140,7 +141,7 @@ def cleaned(markup: Any) -> str:
     """
     text = _text(markup)
     small, _pictures = _without_pictures(text)
-    if len(small) > PAGE or _depth(small) > DEPTH:
+    if len(small) > MARKUP or _depth(small) > DEPTH:
         return plain(text)
     return _cleaner.clean(text)
 
@@ -318,9 +319,9 @@ class Page:
         """Return a new cell with what is shown of one; None if there is no room. Graded ones stay."""
         kind = cell.get("cell_type")
         source, marks = _text(cell.get("source", "")), _marks(cell)
-        if len(_without_pictures(source)[0]) > TEXT and kind == "code":
+        if kind != "markdown":
             source = _shortened(source)
-        if not self.takes(source, cost=4 if kind == "code" else 2):
+        if not self.takes(source, COST.get(kind, 2)):
             if not marks:
                 return None
             source = _shortened(source, 200)
@@ -357,7 +358,7 @@ class Page:
                     return NotebookNode({kind: value})
             elif value and isinstance(value, str | list):
                 text = _text(value) if kind in (HTML, SVG) else _shortened(_text(value))
-                if self._has_room(200, len(text)) if kind == SVG else self.takes(text):
+                if self._has_room(200, len(text)) if kind == SVG else self.takes(text, COST[kind]):
                     return NotebookNode({kind: text})
         kinds = ", ".join(sorted(k for k in data if re.fullmatch(r"[\w.+/\-]{1,60}", k)))
         return NotebookNode({"text/plain": _("(not shown: {kinds})").format(kinds=kinds)})
@@ -369,16 +370,20 @@ class Page:
             text = _shortened(_text(output.get("text", "")))
             name = "stderr" if output.get("name") == "stderr" else "stdout"
             return (
-                NotebookNode(output_type=kind, name=name, text=text) if self.takes(text) else None
+                NotebookNode(output_type=kind, name=name, text=text)
+                if self.takes(text, COST["text/plain"])
+                else None
             )
         if kind == "error":
             text = _shortened("\n".join(map(_text, output.get("traceback") or [])))
             new = NotebookNode(output_type=kind, ename="", evalue="", traceback=text.split("\n"))
-            return new if self.takes(text) else None
+            return new if self.takes(text, COST["text/plain"]) else None
         if kind not in ("display_data", "execute_result"):
             return None
         data, about = output.get("data") or {}, output.get("metadata") or {}
         new = NotebookNode(output_type=kind, data=self.best_form(data), metadata=NotebookNode())
+        if kind == "execute_result":
+            new.execution_count = None
         for mime in PICTURES:
             if isinstance(about.get(mime), dict):
                 new.metadata[mime] = _picture_metadata(about[mime])
@@ -402,10 +407,10 @@ def _picture_metadata(about: dict[str, Any]) -> dict[str, Any]:
     return size | ({"alt": _text(about["alt"])[:1000]} if about.get("alt") else {})
 
 
-def _shortened(text: str, limit: int = TEXT) -> str:
+def _shortened(text: str, limit: int = BEGINNING) -> str:
     if len(text) <= limit:
         return text
-    return text[:BEGINNING] + _(" … ({n} characters more)").format(n=len(text) - BEGINNING)
+    return text[:limit] + _(" … ({n} characters more)").format(n=len(text) - limit)
 
 
 def _is_word(value: Any) -> bool:
