@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from autograder.engine.messages import _
+from autograder.foreign import line
 
 DONE, NOT_ENOUGH, COULD_NOT = 0, 1, 2
 
@@ -111,7 +112,7 @@ def grade_command(options: argparse.Namespace) -> int:
     try:
         sandbox.require(options.isolation)
     except sandbox.NoSandbox as error:
-        print(f"autograder: {error}", file=sys.stderr)
+        print(f"autograder: {line(error)}", file=sys.stderr)
         return COULD_NOT
     if options.isolation == "process":
         print(_("Isolation by process only: the file system is not protected from student code."))
@@ -131,9 +132,9 @@ def grade_command(options: argparse.Namespace) -> int:
     if options.json:
         text = json.dumps(as_json.document(reports), indent=1, ensure_ascii=False)
         try:
-            options.json.write_text(text + "\n", encoding="utf-8")
+            options.json.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            print(f"autograder: {options.json}: {error.strerror}", file=sys.stderr)
+            print(f"autograder: {line(options.json)}: {line(error.strerror)}", file=sys.stderr)
             return COULD_NOT
     if not all(r.graded for _path, r in reports):
         return COULD_NOT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from logging import LogRecord
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
+from tornado.log import LogFormatter
 from traitlets import Enum, Float, Integer
 
 from autograder.assignments import all_checks
@@ -21,6 +23,7 @@ from autograder.examiner.handed_in import UNREADABLE
 from autograder.examiner.kernel import Limits
 from autograder.examiner.pipeline import examine_notebook, put_together
 from autograder.examiner.sandbox import Isolation
+from autograder.foreign import line, lines
 from autograder.nbgrader_converter import READ_BY_US
 from autograder.reports import feedback
 from autograder.secret import SECRET, STUDENT, student_key
@@ -89,9 +92,11 @@ class Rebuild(NbGraderPreprocessor):  # type: ignore[misc]
         theirs = nbformat.read(Path(folder) / f"{about['notebook']}.ipynb", as_version=4)
         result = put_together(theirs, nb, about["assignment"])
         for remark in result.remarks:
-            self.log.warning("%s: %s", about["student"], remark)
+            self.log.warning("%s: %s", line(about["student"]), line(remark))
         if reason := result.notebook.metadata.get(UNREADABLE):
-            self.log.error("%s: %s: %s", about["student"], State.NOT_GRADED.value, reason)
+            self.log.error(
+                "%s: %s: %s", line(about["student"]), State.NOT_GRADED.value, line(reason)
+            )
         return result.notebook, resources
 
 
@@ -139,7 +144,10 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]
         key = student_key(secret, student) if secret else ""
         for grade in examine_notebook(nb, self.limits(), self.isolation, key):
             if grade.says:
-                self.log.info("%s: %s: %s, %s", student, grade.id, grade.state.value, grade.says)
+                self.log.info(
+                    "%s: %s: %s, %s",
+                    line(student), line(grade.id), grade.state.value, line(grade.says),
+                )  # fmt: skip
         return nb, resources
 
 
@@ -155,3 +163,17 @@ class Feedback(NbGraderPreprocessor):  # type: ignore[misc]
         for cell in nb.cells:
             feedback.prepare(cell)
         return nb, resources
+
+
+class PlainLog(LogFormatter):
+    """Format log lines as nbgrader does, without colours, and let none of them be a command.
+
+    nbgrader logs names of files and whole tracebacks.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs | {"color": False})
+
+    def format(self, record: LogRecord) -> str:
+        """Return the formatted record."""
+        return lines(super().format(record))

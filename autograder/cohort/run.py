@@ -36,6 +36,7 @@ from autograder.examiner.grade import NotebookGrade, State
 from autograder.examiner.pipeline import Course, ours
 from autograder.examiner.plain import plain
 from autograder.examiner.rebuild import rebuild
+from autograder.foreign import line
 from autograder.secret import course_secret, student_key
 from autograder.student import datasets
 
@@ -120,7 +121,7 @@ def autograde(
         )
         return INTERRUPTED
     except (NotReady, sandbox.NoSandbox, datasets.DatasetError, OSError) as error:
-        print(f"\nautograder: {error}", file=sys.stderr)
+        print(f"\nautograder: {line(error)}", file=sys.stderr)
         return COULD_NOT
     print(table(batch))
     if batch.again:
@@ -324,7 +325,7 @@ def table(batch: Batch) -> str:
                 cells=", ".join(f"{count} {_(state)}" for state, count in states.most_common()),
             )
         )
-    lines += [f"  ✗ {student}: {why}" for student, why in sorted(batch.not_graded().items())]
+    lines += [f"  ✗ {line(who)}: {line(why)}" for who, why in sorted(batch.not_graded().items())]
     if batch.again:
         lines.append(
             _(
