@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from nbformat import NotebookNode
 
 from autograder import check
 from autograder.engine.results import CheckResult
 from autograder.examiner import cells
-from autograder.examiner.grade import State
 from autograder.examiner.kernel import (
     Ending,
     Execution,
@@ -22,6 +22,18 @@ from autograder.examiner.kernel import (
 )
 from autograder.examiner.remote import KernelDied, channel, names_in
 from autograder.examiner.sandbox import Isolation
+
+
+class State(StrEnum):
+    """The one state in which a graded cell ends."""
+
+    PASSED = "passed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    UNANSWERED = "not answered"
+    TIMED_OUT = "timed out"
+    NOT_GRADED = "could not be graded"
+    MANUAL = "graded by hand"
 
 
 @dataclass
