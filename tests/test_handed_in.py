@@ -230,6 +230,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.redteam
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_memory_is_bounded(kind: str) -> None:
     """Whatever 200 MB hold, they are read in a process that may have little more than a gigabyte besides them."""
