@@ -25,8 +25,9 @@ from nbgrader.coursedir import CourseDirectory
 from sqlalchemy.exc import OperationalError
 
 from autograder.engine.messages import _
-from autograder.examiner.errors import OF_THE_MACHINE, CouldNotGrade
+from autograder.examiner.errors import CouldNotGrade
 from autograder.examiner.grade import NotebookGrade
+from autograder.examiner.handed_in import OF_THE_MACHINE
 from autograder.examiner.pipeline import ours
 from autograder.nbgrader_converter import Converter
 from autograder.nbgrader_plugins import Examine

@@ -15,6 +15,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -25,7 +26,6 @@ from autograder.engine.messages import _
 from autograder.engine.results import CheckResult
 from autograder.examiner import cells
 from autograder.examiner.errors import CouldNotGrade
-from autograder.examiner.grade import State
 from autograder.examiner.kernel import (
     Ending,
     Execution,
@@ -41,6 +41,18 @@ DEATHS = (Ending.DIED, Ending.DEAF)  # for reasons that may be another cell's, o
 NAMES_SECONDS = 10.0
 TEST_CELL = "<test cell>"
 PACKAGE = str(Path(__file__).parents[1])
+
+
+class State(StrEnum):
+    """The one state in which a graded cell ends."""
+
+    PASSED = "passed"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    UNANSWERED = "not answered"
+    TIMED_OUT = "timed out"
+    NOT_GRADED = "could not be graded"
+    MANUAL = "graded by hand"
 
 
 @dataclass

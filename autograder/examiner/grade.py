@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nbformat import NotebookNode
 
@@ -17,22 +16,9 @@ from autograder.engine.messages import _
 from autograder.engine.results import CheckResult
 from autograder.engine.scoring import combined_score
 from autograder.examiner import cells
+from autograder.examiner.examine import Outcome
+from autograder.examiner.examine import State as State
 from autograder.examiner.plain import plain
-
-if TYPE_CHECKING:
-    from autograder.examiner.examine import Outcome
-
-
-class State(StrEnum):
-    """The one state in which a graded cell ends."""
-
-    PASSED = "passed"
-    PARTIAL = "partial"
-    FAILED = "failed"
-    UNANSWERED = "not answered"
-    TIMED_OUT = "timed out"
-    NOT_GRADED = "could not be graded"
-    MANUAL = "graded by hand"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import errno
 import json
 import os
 import re
@@ -20,7 +21,6 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_notebook
 
 from autograder.engine.messages import _
-from autograder.examiner.errors import OF_THE_MACHINE
 from autograder.examiner.plain import plain
 
 MAX_FILE_BYTES = 200_000_000
@@ -38,6 +38,10 @@ MAX_PICTURES = 20_000_000  # characters of all pictures
 MAX_NAME = 200  # characters of an id or of a picture's name
 MAX_CANDIDATES = 20  # notebooks under other names that are looked into
 
+OF_THE_MACHINE = frozenset({
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE,
+})  # fmt: skip
+"""Numbers of those errors of the operating system that no submission causes."""
 UNREADABLE = "autograder_unreadable"  # metadata of a notebook: why it cannot be graded
 REMARKS = "autograder_remarks"  # metadata of a notebook: what was cut from it
 PICTURES = ("image/png", "image/jpeg", "image/gif")
@@ -155,7 +159,12 @@ def parse_notebook(data: bytes) -> NotebookNode:
             )
     if sum(len(cell.source) for cell in cells if cell.cell_type != "markdown") > MAX_CODE:
         raise UnreadableNotebook(_("its cells hold too much code"))
-    return new_notebook(cells=cells, metadata={REMARKS: remarks} if remarks else {})
+    return NotebookNode(  # not validated: ids may be missing
+        nbformat=4,
+        nbformat_minor=5,
+        metadata=NotebookNode({REMARKS: remarks} if remarks else {}),
+        cells=cells,
+    )
 
 
 def _json(data: bytes) -> Any:

@@ -7,6 +7,7 @@ never a grade, and another run tries again.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import time
 import traceback
@@ -28,6 +29,8 @@ from autograder.examiner.rebuild import Rebuilt, rebuild
 from autograder.examiner.sandbox import Isolation, NoSandbox
 from autograder.secret import course_secret, hidden_cases, student_key
 from autograder.student.datasets import DatasetError
+
+MAX_OUTPUT_BYTES = 100_000_000  # of all cells of a notebook
 
 
 class Course:
@@ -201,7 +204,10 @@ def examine_notebook(
     """
     with ours(), hidden_cases(key):
         reason = nb.metadata.get(UNREADABLE)
-        done = Examined() if reason else examine(nb.cells, limits, isolation)
+        code = sum(cell.cell_type == "code" for cell in nb.cells)
+        per_cell = min(limits.output_bytes, MAX_OUTPUT_BYTES // max(1, code))
+        within = dataclasses.replace(limits, output_bytes=per_cell)
+        done = Examined() if reason else examine(nb.cells, within, isolation)
         grades = []
         for i, cell in enumerate(nb.cells):
             if cells.is_test(cell) or cells.is_manual(cell):
