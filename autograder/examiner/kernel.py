@@ -21,7 +21,8 @@ from nbformat.v4 import new_output, output_from_msg
 
 from autograder.engine.messages import _
 from autograder.examiner import provisioner, shared
-from autograder.examiner.sandbox import Isolation
+from autograder.examiner.errors import CouldNotGrade
+from autograder.examiner.sandbox import MASKED, Isolation
 
 READY_SECONDS = 60.0
 ASK_AGAIN = 0.05
@@ -43,8 +44,10 @@ class Limits:
         How often a kernel that died is replaced, so that the remaining cells can be graded.
     cpu_seconds, memory_bytes, file_bytes, open_files, processes:
         Limits of each of its processes: processor time, address space (NumPy maps about 1 GB before
-        it computes anything), size of a file, open files; and how many processes and threads there
-        may be (in the sandbox only).
+        it computes anything), size of a file, open files. In the sandbox only: how many processes and
+        threads there may be, and memory_bytes is also the limit of all of them together, with their files.
+    disk_bytes:
+        Size of all files in /tmp, and of those in /dev/shm (in the sandbox only, where they lie in memory).
     """
 
     cell_seconds: float = 240.0
@@ -56,6 +59,7 @@ class Limits:
     file_bytes: int = 100_000_000
     open_files: int = 512
     processes: int = 256
+    disk_bytes: int = 500_000_000
 
     def resources(self, isolation: Isolation) -> dict[str, int]:
         """Return the limits by the names of Python's resource module."""
@@ -109,6 +113,7 @@ class Kernel:
         self._manager, self._client, self._limits = manager, client, limits
         self._begun = ""
         self.directory = directory
+        self.inside: Path = manager.provisioner.inside  # the directory as the kernel sees it
         self.usable = True
 
     def is_alive(self) -> bool:
@@ -199,15 +204,20 @@ def kernel(
     environment: Mapping[str, str],
     isolation: Isolation = "sandbox",
     visible: Sequence[str] = (),
+    masked: Sequence[str] = MASKED,
+    hidden: Sequence[str] = (),
 ) -> Iterator[Kernel]:
     """Start a kernel of this very Python, isolated, and kill it afterwards with all it started.
 
-    ``visible`` are directories that it may read besides.
+    ``visible`` are directories that it may read besides, ``hidden`` those in visible ones that it may not, ``masked``
+    modules that it cannot import.
 
     Raises
     ------
     NoSandbox
         If the sandbox is asked for and does not work here.
+    CouldNotGrade
+        If the kernel does not start.
     """
     # The context is shared: ending one waits 0.1 s for messages that a killed kernel will not read.
     manager = KernelManager(kernel_name="python3", context=zmq.Context.instance())
@@ -220,7 +230,11 @@ def kernel(
         "limits": limits.resources(isolation),
         "environment": dict(environment),
         "visible": [str(shared.directory()), *visible],
+        "masked": list(masked),
+        "hidden": [*hidden],
         "processes": limits.processes,
+        "memory": limits.memory_bytes,
+        "disk": limits.disk_bytes,
     }
     manager.kernel_spec.metadata = {
         "kernel_provisioner": {"provisioner_name": provisioner.NAME, "config": settings}
@@ -248,7 +262,7 @@ def wait_for_sockets(manager: KernelManager) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while manager.transport == "ipc" and not last.exists():
         if time.monotonic() > deadline or not manager.is_alive():
-            raise RuntimeError(_("the kernel did not start"))
+            raise did_not_start(manager)
         time.sleep(LOOK_AGAIN)
 
 
@@ -259,7 +273,7 @@ def wait_until_ready(manager: KernelManager, client: BlockingKernelClient) -> No
 
     Raises
     ------
-    RuntimeError
+    CouldNotGrade
         If it does not.
     """
     deadline = time.monotonic() + READY_SECONDS
@@ -268,7 +282,13 @@ def wait_until_ready(manager: KernelManager, client: BlockingKernelClient) -> No
         with contextlib.suppress(queue.Empty):
             client.get_iopub_msg(timeout=ASK_AGAIN)
             return
-    raise RuntimeError(_("the kernel did not start"))
+    raise did_not_start(manager)
+
+
+def did_not_start(manager: KernelManager) -> CouldNotGrade:
+    """Return the error that says what the kernel's processes said, and where all of it stands."""
+    why = manager.provisioner.why_not()
+    return CouldNotGrade(_("the kernel did not start: {why}").format(why=why))
 
 
 def execution_environment(**more: Any) -> dict[str, str]:

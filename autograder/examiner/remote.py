@@ -311,12 +311,16 @@ def channel(kernel: Kernel, seconds: float) -> Iterator[Channel]:
         If the kernel does not connect.
     """
     path = kernel.directory / "calls"
-    path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(path))
-        listener.listen(1)
+        try:
+            path.unlink(missing_ok=True)
+            listener.bind(str(path))
+            listener.listen(1)
+        except OSError as error:  # the directory is the student's: full, say, or gone with the kernel
+            kernel.usable = False
+            raise KernelDied(_("the kernel does not answer")) from error
         listener.settimeout(ACCEPT_SECONDS)
-        kernel.begin(_serve(path))
+        kernel.begin(_serve(kernel.inside / "calls"))
         try:
             connection, _address = listener.accept()
         except OSError as error:
