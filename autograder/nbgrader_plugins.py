@@ -116,9 +116,10 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]
         config=True
     )
     cpu_seconds = Integer(DEFAULTS.cpu_seconds, help="CPU time of a process").tag(config=True)
-    memory_bytes = Integer(DEFAULTS.memory_bytes, help="address space of a process").tag(
-        config=True
-    )
+    memory_bytes = Integer(
+        DEFAULTS.memory_bytes, help="address space of a process, and memory of all together"
+    ).tag(config=True)
+    disk_bytes = Integer(DEFAULTS.disk_bytes, help="size of all files").tag(config=True)
     file_bytes = Integer(DEFAULTS.file_bytes, help="size of a file").tag(config=True)
     output_bytes = Integer(DEFAULTS.output_bytes, help="output kept per cell").tag(config=True)
     processes = Integer(DEFAULTS.processes, help="number of processes").tag(config=True)
@@ -127,7 +128,7 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]
         """Return the configured limits."""
         names = (
             "cell_seconds", "notebook_seconds", "cpu_seconds", "memory_bytes", "file_bytes",
-            "output_bytes", "processes",
+            "output_bytes", "processes", "disk_bytes",
         )  # fmt: skip
         return Limits(**{name: getattr(self, name) for name in names})
 

@@ -35,7 +35,7 @@ def test_the_room_needs_nothing_of_the_rest(path: Path) -> None:
 @pytest.mark.parametrize("forks", [True, False], ids=["forked", "started"])
 def test_only_the_room_is_there(forks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not forks:
-        monkeypatch.setattr(provisioner.ZYGOTE, "refuses", True)
+        monkeypatch.setattr(provisioner.FORK_SERVER, "refuses", True)
     source = (
         "import os, autograder, importlib\n"
         f"assert os.listdir({str(ROOM.parent)!r}) == ['student'], os.listdir({str(ROOM.parent)!r})\n"

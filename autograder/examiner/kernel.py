@@ -26,7 +26,7 @@ from autograder.examiner import provisioner, shared
 from autograder.examiner.errors import CouldNotGrade
 from autograder.examiner.meter import TICK, Meter
 from autograder.examiner.said import Outputs, Said, last_error, plain
-from autograder.examiner.sandbox import Isolation, NoSandbox
+from autograder.examiner.sandbox import MASKED, Isolation, NoSandbox
 from autograder.examiner.zmtp import Connection
 
 READY_SECONDS = 60.0
@@ -72,8 +72,10 @@ class Limits:
         that kills it takes two.
     cpu_seconds, memory_bytes, file_bytes, open_files, processes:
         Limits of each of its processes: processor time, address space (NumPy maps about 1 GB before
-        it computes anything), size of a file, open files; and how many processes and threads there
-        may be (in the sandbox only).
+        it computes anything), size of a file, open files. In the sandbox only: how many processes and
+        threads there may be, and memory_bytes is also the limit of all of them together, with their files.
+    disk_bytes:
+        Size of all files in /tmp, and of those in /dev/shm (in the sandbox only, where they lie in memory).
     """
 
     cell_seconds: float = 240.0
@@ -85,6 +87,7 @@ class Limits:
     file_bytes: int = 100_000_000
     open_files: int = 512
     processes: int = 256
+    disk_bytes: int = 500_000_000
 
     def resources(self, isolation: Isolation) -> dict[str, int]:
         """Return the limits by the names of Python's resource module."""
@@ -152,6 +155,8 @@ class Kernel:
     ----------
     directory:
         Where its sockets lie.
+    inside:
+        The same directory as the kernel sees it.
     meter:
         Counts the time that its processes use.
     ending:
@@ -161,6 +166,7 @@ class Kernel:
     def __init__(self, manager: Manager, limits: Limits) -> None:
         self._manager, self._limits = manager, limits
         self.directory: Path = manager.provisioner.directory
+        self.inside: Path = manager.provisioner.inside
         self.meter = Meter(manager.provisioner.roots)
         self.ending = Ending.FINISHED
         self._begun = ""
@@ -428,10 +434,13 @@ def kernel(
     environment: Mapping[str, str],
     isolation: Isolation = "sandbox",
     visible: Sequence[str] = (),
+    masked: Sequence[str] = MASKED,
+    hidden: Sequence[str] = (),
 ) -> Iterator[Kernel]:
     """Start a kernel of this very Python, isolated, and kill it afterwards with all it started.
 
-    ``visible`` are directories that it may read besides.
+    ``visible`` are directories that it may read besides, ``hidden`` those in visible ones that it may not, ``masked``
+    modules that it cannot import.
 
     Raises
     ------
@@ -440,10 +449,21 @@ def kernel(
     CouldNotGrade
         If the kernel does not start.
     """
+    settings = {
+        "isolation": isolation,
+        "limits": limits.resources(isolation),
+        "environment": dict(environment),
+        "visible": [str(shared.directory()), *visible],
+        "masked": [*masked],
+        "hidden": [*hidden],
+        "processes": limits.processes,
+        "memory": limits.memory_bytes,
+        "disk": limits.disk_bytes,
+    }
     # A context of its own would wait 0.1 s at its end.
     manager = Manager(kernel_name="python3", context=zmq.Context.instance())
     try:
-        running = _started(manager, limits, environment, isolation, visible)
+        running = _started(manager, limits, settings)
         try:
             yield running
         finally:
@@ -454,20 +474,7 @@ def kernel(
         manager.cleanup_resources()
 
 
-def _started(
-    manager: Manager,
-    limits: Limits,
-    environment: Mapping[str, str],
-    isolation: Isolation,
-    visible: Sequence[str],
-) -> Kernel:
-    settings = {
-        "isolation": isolation,
-        "limits": limits.resources(isolation),
-        "environment": dict(environment),
-        "visible": [str(shared.directory()), *visible],
-        "processes": limits.processes,
-    }
+def _started(manager: Manager, limits: Limits, settings: Mapping[str, Any]) -> Kernel:
     try:
         manager.kernel_spec.argv = [
             sys.executable, "-f", "{connection_file}", "--HistoryManager.enabled=False",
@@ -479,16 +486,11 @@ def _started(
         manager.start_kernel()
         wait_for_sockets(manager)
         return Kernel(manager, limits)
-    except NoSandbox:
+    except (NoSandbox, CouldNotGrade):
         raise
     except Exception as error:
-        says = _("the kernel did not start ({reason})").format(
-            reason=str(error) or type(error).__name__
-        )
-        log = getattr(manager.provisioner, "log_path", None)
-        raise CouldNotGrade(
-            says if log is None else _("{says}; see {log}").format(says=says, log=log)
-        ) from error
+        why = manager.provisioner.why_not() if manager.provisioner else str(error)
+        raise CouldNotGrade(_("the kernel did not start: {why}").format(why=why)) from error
 
 
 def wait_for_sockets(manager: Manager) -> None:

@@ -31,7 +31,7 @@ from autograder.engine.limits import (
 )
 from autograder.engine.messages import _
 from autograder.examiner import shared
-from autograder.examiner.kernel import BEGIN_SECONDS, DEATH_SECONDS, Kernel, require_time
+from autograder.examiner.kernel import BEGIN_SECONDS, DEATH_SECONDS, Ending, Kernel, require_time
 from autograder.examiner.meter import TICK, Meter
 from autograder.student import wire
 from autograder.student.outcome import GLOBAL_SEED, kept_global_random_state
@@ -368,12 +368,18 @@ def channel(kernel: Kernel, seconds: float) -> Iterator[Channel]:
         If the kernel does not connect.
     """
     path = kernel.directory / "calls"
-    path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(path))
-        listener.listen(1)
+        try:
+            path.unlink(missing_ok=True)
+            listener.bind(str(path))
+            listener.listen(1)
+        except (
+            OSError
+        ) as error:  # the directory is the student's: full, say, or gone with the kernel
+            kernel.ending = Ending.DIED
+            raise KernelDied(_("the kernel does not answer")) from error
         listener.settimeout(LOOK_AGAIN)
-        kernel.begin(_serve(path))
+        kernel.begin(_serve(kernel.inside / "calls"))
         connection = _accepted(listener, kernel)
     opened = Channel(connection, kernel.is_alive, seconds, kernel.meter)
     try:
