@@ -11,11 +11,11 @@ SYMBOLS = {State.PASSED: "✓", State.PARTIAL: "◐", State.MANUAL: "…"}
 WIDTH = 100
 
 
-def table(path: str, report: NotebookGrade) -> str:
-    """Return the grade of the notebook at ``path`` as text: a line per graded cell, the reasons, the total."""
+def table(report: NotebookGrade) -> str:
+    """Return a notebook's grade as text: a line per graded cell, the reasons, the total."""
     if not report.graded:
-        return f"{path}: " + _("could not be graded: {reason}.").format(reason=report.reason)
-    lines = [f"{path} ({report.assignment})"]
+        return f"{report.path}: " + _("could not be graded: {reason}.").format(reason=report.reason)
+    lines = [f"{report.path} ({report.assignment})"]
     width = max((len(c.id) for c in report.cells), default=0)
     for cell in report.cells:
         mark = SYMBOLS.get(cell.state, "✗")
