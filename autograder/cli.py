@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -127,8 +128,9 @@ def grade_command(options: argparse.Namespace) -> int:
         except (sandbox.NoSandbox, DatasetError) as error:
             print(f"autograder: {error}", file=sys.stderr)
             return COULD_NOT
-        print(terminal.table(plain(str(path)), report), flush=True)
-        reports.append((plain(str(path)), report))
+        report = dataclasses.replace(report, path=plain(str(path)))
+        print(terminal.table(report), flush=True)
+        reports.append(report)
     if options.json:
         text = json.dumps(as_json.document(reports), indent=1, ensure_ascii=False)
         try:
@@ -136,11 +138,11 @@ def grade_command(options: argparse.Namespace) -> int:
         except OSError as error:
             print(f"autograder: {line(options.json)}: {line(error.strerror)}", file=sys.stderr)
             return COULD_NOT
-    if not all(r.graded for _path, r in reports):
+    if not all(r.graded for r in reports):
         return COULD_NOT
     enough = all(
         r.points >= (r.max_points if options.min_score is None else options.min_score) - 1e-6
-        for _path, r in reports
+        for r in reports
     )
     return DONE if enough else NOT_ENOUGH
 

@@ -168,7 +168,7 @@ def timestamp(folder: Path) -> datetime | None:
     try:
         text = handed_in.read_file(folder / TIMESTAMP)[:1000].decode("ascii").strip()
         when: datetime | None = parse_utc(text) if text else None
-    except (ValueError, OverflowError, TypeError):
+    except (ValueError, OverflowError, TypeError, PermissionError):
         return None
     return when
 

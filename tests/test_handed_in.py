@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -87,6 +88,18 @@ def test_a_folder_that_is_a_link_is_refused_but_not_what_is_above(tmp_path: Path
     (tmp_path / "disk" / "eve" / "tiny").symlink_to("../ada/tiny")
     with pytest.raises(UnreadableNotebook, match="folder is a link"):
         read_notebook(tmp_path / "submitted/eve/tiny/tiny.ipynb")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.ENOSPC, errno.EIO, errno.EMFILE])
+def test_what_the_machine_refuses_is_not_the_students_doing(tmp_path, monkeypatch, number) -> None:
+    (tmp_path / "x.ipynb").write_bytes(notebook(code("1")))
+
+    def refuse(*_arguments: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        read_notebook(tmp_path / "x.ipynb")
 
 
 def test_a_device_is_not_read(tmp_path: Path) -> None:

@@ -361,3 +361,15 @@ def test_states_of_a_grade_survive_storing() -> None:
         json.loads(json.dumps(NotebookGrade("tiny", (cell,)).to_dict()))
     )
     assert again.cells == (CellGrade("a\ufffd", 1.0, 2.0, State.PARTIAL, "why \ufffd"),)
+
+
+def test_names_that_are_not_text_stop_nothing(three: Path, tmp_path: Path, capsys) -> None:
+    submit(three, os.fsdecode(b"m\xff"), put("tiny.ipynb", solved()))
+    assert run.autograde(three, "tiny", workers=1) == run.RUN_AGAIN
+    assert points(three) == dict.fromkeys(("ada", "eve", "zoe"), FULL)
+    odd = tmp_path / os.fsdecode(b"x\xff.ipynb")
+    odd.write_text(solved())
+    report = tmp_path / "report.json"
+    options = ["--course", str(three), "--isolation", ISOLATION, "--json", str(report)]
+    assert main(["grade", *options, str(odd)]) == 0
+    assert json.loads(report.read_text())["notebooks"][0]["path"].endswith("x\ufffd.ipynb")

@@ -123,7 +123,7 @@ def autograde(
     except (NotReady, sandbox.NoSandbox, datasets.DatasetError, OSError) as error:
         print(f"\nautograder: {line(error)}", file=sys.stderr)
         return COULD_NOT
-    print(table(batch))
+    print(plain(table(batch)))
     if batch.again:
         return RUN_AGAIN
     return SOME_NOT if batch.not_graded() else ALL_GRADED

@@ -84,6 +84,8 @@ class NotebookGrade:
         What was graded, with outputs, as JSON text.
     seconds:
         Wall time that it took.
+    path:
+        Where the notebook was, if it is graded outside a gradebook; for people and programs to read.
     """
 
     assignment: str = ""
@@ -93,6 +95,7 @@ class NotebookGrade:
     ours: bool = False
     notebook: str = ""
     seconds: float = 0.0
+    path: str = ""
 
     @property
     def graded(self) -> bool:
@@ -124,6 +127,7 @@ class NotebookGrade:
             "ours": self.ours,
             "notebook": self.notebook,
             "seconds": self.seconds,
+            "path": self.path,
         }
 
     @classmethod

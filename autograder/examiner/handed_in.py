@@ -89,6 +89,8 @@ def read_file(path: Path) -> bytes:
     ------
     UnreadableNotebook
         If it is something else, missing, or larger than ``MAX_FILE_BYTES``.
+    OSError
+        If it may not be read, or the machine is at fault.
     """
     try:
         if path.parent.is_symlink():
@@ -100,7 +102,7 @@ def read_file(path: Path) -> bytes:
             _require_regular(os.fstat(descriptor))
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        if error.errno in OF_THE_MACHINE:
+        if error.errno in OF_THE_MACHINE or isinstance(error, PermissionError):
             raise
         raise UnreadableNotebook(
             _("the file cannot be read ({reason})").format(reason=error.strerror)

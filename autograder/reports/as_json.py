@@ -10,8 +10,8 @@ from autograder.examiner.grade import NotebookGrade
 FORMAT = 1
 
 
-def document(reports: Sequence[tuple[str, NotebookGrade]]) -> dict[str, Any]:
-    """Return all grades, with the paths of their notebooks, as one JSON document.
+def document(reports: Sequence[NotebookGrade]) -> dict[str, Any]:
+    """Return all grades as one JSON document.
 
     ``format`` is the version of the document. Per notebook: ``path``, ``assignment``, ``graded`` with
     the ``reason`` if it was not, ``points`` and ``max_points`` of the automatically graded cells,
@@ -19,12 +19,12 @@ def document(reports: Sequence[tuple[str, NotebookGrade]]) -> dict[str, Any]:
     sentence ``says``, the ``misconceptions`` that were recognised and every check's ``results``. Where the
     reason is not the submission's doing, ``try_again`` is true and there are no points (null).
     """
-    return {"format": FORMAT, "notebooks": [_notebook(path, report) for path, report in reports]}
+    return {"format": FORMAT, "notebooks": [_notebook(report) for report in reports]}
 
 
-def _notebook(path: str, report: NotebookGrade) -> dict[str, Any]:
+def _notebook(report: NotebookGrade) -> dict[str, Any]:
     return {
-        "path": path,
+        "path": report.path,
         "assignment": report.assignment,
         "graded": report.graded,
         "reason": report.reason,

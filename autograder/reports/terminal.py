@@ -12,12 +12,12 @@ SYMBOLS = {State.PASSED: "✓", State.PARTIAL: "◐", State.MANUAL: "…"}
 WIDTH = 100
 
 
-def table(path: str, report: NotebookGrade) -> str:
-    """Return the grade of the notebook at ``path`` as text: a line per graded cell, the reasons, the total."""
+def table(report: NotebookGrade) -> str:
+    """Return a notebook's grade as text: a line per graded cell, the reasons, the total."""
     if not report.graded:
         reason = _("could not be graded: {reason}.").format(reason=line(report.reason))
-        return f"{line(path)}: {reason}"
-    lines = [f"{line(path)} ({line(report.assignment)})"]
+        return f"{line(report.path)}: {reason}"
+    lines = [f"{line(report.path)} ({line(report.assignment)})"]
     width = max((len(line(c.id, 80)) for c in report.cells), default=0)
     for cell in report.cells:
         mark, name = SYMBOLS.get(cell.state, "✗"), line(cell.id, 80)
