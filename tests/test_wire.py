@@ -15,7 +15,8 @@ from hypothesis.extra import numpy as hnp
 
 from autograder.student import wire
 from autograder.student.networks.dropout import NoisyClassifier
-from autograder.student.wire import Kind, Token, WireError
+from autograder.student.plain import BIT_GENERATORS, Opaque
+from autograder.student.wire import Kind, WireError
 
 scalars = (
     st.none()
@@ -60,7 +61,7 @@ def test_values_arrive_as_they_were_sent(value: object) -> None:
     assert same(wire.loads(wire.dumps(value)), value)
 
 
-@pytest.mark.parametrize("name", wire.BIT_GENERATORS)
+@pytest.mark.parametrize("name", BIT_GENERATORS)
 def test_generators_go_on_where_they_were(name: str) -> None:
     rng = np.random.Generator(getattr(np.random, name)(7))
     rng.random(5)
@@ -94,8 +95,8 @@ class Evil:
     "value",
     [
         Evil(), lambda: 0, object(), {1, 2}, range(3), 1j, np.array([object()]), np.array(["text"]),
-        np.ma.masked_array([1.0]), np.array([1.0]).view(np.recarray), np.longdouble(1),
-        type("Float", (float,), {})(1.0), type("Int", (int,), {})(1), 1 << 5000,
+        np.ma.masked_array([1.0], [True]), np.array([(1.0,)], "f8,").view(np.recarray),
+        np.longdouble("1e400"), 1 << 5000,
     ],
 )  # fmt: skip
 def test_what_cannot_be_carried_stays_behind(value: object) -> None:
@@ -108,7 +109,7 @@ def test_what_cannot_be_carried_stays_behind(value: object) -> None:
         return len(kept) - 1
 
     back = wire.loads(wire.dumps((value, 1), keep))
-    assert isinstance(back[0], Token)
+    assert isinstance(back[0], Opaque)
     assert kept[back[0].number] is value
     assert back[1] == 1
 
@@ -211,8 +212,8 @@ def nested(kind: Kind, depth: int) -> bytes:
         message_of(extension(Kind.GENERATOR, {"bit_generator": "MT19937"})),
         message_of(extension(Kind.GENERATOR, {"bit_generator": "RandomState"})),
         message_of(extension(Kind.PCG64, raw=b"short")),
-        message_of(extension(Kind.TOKEN, [True, "bool"])),
-        message_of(extension(Kind.TOKEN, ["1", "text"])),
+        message_of(extension(Kind.OPAQUE, [True, "bool"])),
+        message_of(extension(Kind.OPAQUE, ["1", "text"])),
         message_of(extension(Kind.TUPLE, "no list")),
         message_of(extension(Kind.TUPLE, [], [])),
         message_of(extension(100, 1)),

@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from types import FrameType
 
+from autograder.student.outcome import Stop
+
 __all__ = ["OutOfTime", "remaining", "time_limit"]
 
 _end: ContextVar[float] = ContextVar("end", default=math.inf)
 
 
-class OutOfTime(BaseException):
+class OutOfTime(Stop):
     """Raised inside code that ran too long. Not an ``Exception``, so ``except Exception`` lets it by."""
 
 
