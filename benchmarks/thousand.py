@@ -26,7 +26,7 @@ from tests.test_grade import GOOD
 
 BAD_EVERY = 100
 NO_NOTEBOOK = "no notebook"
-ROLES = {"worker": "multiprocessing", "zygote and kernels": "forkserver"}
+ROLES = {"worker": "multiprocessing", "fork server and kernels": "forkserver"}
 
 
 def hand_in(course: Path, n: int) -> dict[str, float | None]:

@@ -20,15 +20,15 @@ LIMITS = Limits(memory_bytes=3_000_000_000, file_bytes=2_000_000, output_bytes=1
 
 @pytest.fixture(scope="module", params=["forked", "started"])
 def running(request: pytest.FixtureRequest):
-    """A sandboxed kernel, forked from the zygote and, for machines that forbid it, started by itself."""
+    """A sandboxed kernel, forked from the fork server and, for machines that forbid it, started by itself."""
     os.environ["A_SECRET_OF_THE_INSTRUCTOR"] = "hunter2"
-    provisioner.ZYGOTE.refuses = request.param == "started"
+    provisioner.FORK_SERVER.refuses = request.param == "started"
     try:
         with kernel(LIMITS, execution_environment(), "sandbox") as started:
-            assert provisioner.ZYGOTE.refuses == (request.param == "started")
+            assert provisioner.FORK_SERVER.refuses == (request.param == "started")
             yield started
     finally:
-        provisioner.ZYGOTE.refuses = False
+        provisioner.FORK_SERVER.refuses = False
         del os.environ["A_SECRET_OF_THE_INSTRUCTOR"]
 
 
@@ -103,7 +103,7 @@ def test_there_are_no_privileges_to_be_had(running: Kernel) -> None:
 
 @needs_sandbox
 def test_nothing_is_left_open(running: Kernel) -> None:
-    """No file or socket of the examiner or the zygote, only what the kernel opened itself."""
+    """No file or socket of the examiner or the fork server, only what the kernel opened itself."""
     kinds = tried(
         running,
         "import os\nfor n in os.listdir('/proc/self/fd'):\n"

@@ -2,8 +2,9 @@
 
 ``python -P launch.py forkserver`` imports what notebooks use and then reads requests from standard
 input, one JSON line each. For each it forks; the child enters the namespaces of a sandbox that bubblewrap
-has made (``setns``), gives up all capabilities, sets the resource limits, and becomes an IPython kernel.
-The zygote itself never runs student code, never imports torch, and has an empty environment, so that there is
+has made (``setns``), gives up all capabilities, sets the resource limits and
+the filter of system calls, and becomes an IPython kernel.
+The server itself never runs student code, never imports torch, and has an empty environment, so that there is
 nothing in it that a student may not see. A kernel is forked once and never reused.
 
 Linux only; where entering a namespace is forbidden, the caller starts a kernel of its own instead.
@@ -27,7 +28,7 @@ PRELOADED = (
     "numpy", "numpy.testing", "matplotlib.pyplot", "matplotlib.font_manager", "ipykernel.kernelapp",
     "ipykernel.ipkernel", "ipykernel.zmqshell", "IPython.core.completerlib", "matplotlib_inline.backend_inline",
     "ipykernel.debugger", "IPython.core.debugger", "IPython.core.logger", "IPython.core.oinspect",
-    "IPython.extensions.storemagic", "tornado.platform.asyncio", "tqdm", "autograder.student.server",
+    "IPython.extensions.storemagic", "tornado.platform.asyncio", "tqdm", "autograder.student.server", "autograder.student.seccomp",
 )  # fmt: skip
 
 # From <linux/sched.h> and <linux/prctl.h>.
@@ -128,12 +129,12 @@ def run_kernel(request: Mapping[str, Any], told: int) -> NoReturn:
         os.setsid()
         os.chdir(request["cwd"])
         give_up_privileges()
-        launch.restrict(request)
         os.environ.clear()
         os.environ.update(request["environment"])
         null = os.open(os.devnull, os.O_RDWR)
-        for standard in range(3):
+        for standard in range(2):
             os.dup2(null, standard)
+        launch.restrict(request)
     except BaseException as error:
         os.write(told, f"{type(error).__name__}: {error}".encode())
         os._exit(1)

@@ -312,6 +312,19 @@ def is_deep(value: Any) -> bool:
     return True
 
 
+def text_bytes(data: bytes) -> int:
+    """Return the length of a message's part that is not arrays.
+
+    Raises
+    ------
+    WireError
+        If ``data`` is too short to be a message.
+    """
+    if len(data) < LENGTH.size:
+        raise WireError("not a message: cut short")
+    return int(LENGTH.unpack_from(data)[0])
+
+
 def _pcg64(data: bytes) -> np.random.Generator:
     state, increment, has_uint32, uinteger = PCG64.unpack(data)
     bits = np.random.PCG64(ANY_SEED)
