@@ -29,7 +29,8 @@ from typing import Any
 import numpy as np
 
 MAX_DEPTH = 25  # of containers in each other
-MAX_ELEMENTS = 50_000  # of all containers in one value
+MAX_ELEMENTS = 50_000  # of all containers in one value; a container counts as some more
+CONTAINER_COST = 10
 MAX_CHARACTERS = 200_000
 MAX_ARRAY_BYTES = 30_000_000
 MAX_INT_BITS = 4096
@@ -248,7 +249,7 @@ class Reduction:
 
     def _container(self, value: Any) -> Any:
         base = next(base for base in (tuple, list, dict) if issubclass(type(value), base))
-        size = base.__len__(value)
+        size = CONTAINER_COST + base.__len__(value)
         if size > self._elements or self._depth == MAX_DEPTH:
             return self.opaque(value)
         self._elements -= size

@@ -37,7 +37,7 @@ MAX_NESTING = 100  # of values of any kind
 MAX_EXTENSIONS = 60_000  # in one message; each takes some microseconds
 MAX_DICTS = 60_000
 GENERATOR_COST = 50  # a generator takes as long as so many other extension types
-MAX_DIMS = 32
+MAX_DIMS = 64  # of arrays, NumPy's limit
 SMALL = 512  # bytes, the first size of a buffer
 OWN = "autograder.student."
 
