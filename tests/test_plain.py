@@ -23,13 +23,13 @@ from autograder.engine.run import run_check
 from autograder.student import plain
 from autograder.student.outcome import described
 from tests import kinds
-from tests.both_ways import both_ways, graded, said
-from tests.conftest import FUNCTION_CHECKS, load_solution
+from tests.both_ways import both_ways
+from tests.conftest import load_solution
 
 KINDS = kinds.SAME | kinds.OTHER
-Pair = collections.namedtuple("Pair", "out cache")  # noqa: PYI024
-Triple = collections.namedtuple("Triple", "out cache running")  # noqa: PYI024
-Step = collections.namedtuple("Step", "param state")  # noqa: PYI024
+Pair = collections.namedtuple("Pair", "out cache")
+Triple = collections.namedtuple("Triple", "out cache running")
+Step = collections.namedtuple("Step", "param state")
 
 
 def wrapped(function: Callable[..., Any], change: Callable[[Any], Any]) -> Callable[..., Any]:
@@ -78,7 +78,10 @@ def test_kinds_of_values(kind: str, place: str) -> None:
     assert "Lent" not in text
     dtypes = {aspect.name for aspect in result.aspects if "dtype" in aspect.name}
     failed = {aspect.name for aspect in result.aspects if not aspect.passed}
-    if place == "rate" and kind in ("list", "np.matrix"):  # of no dimension: a number, an array of one
+    if place == "rate" and kind in (
+        "list",
+        "np.matrix",
+    ):  # of no dimension: a number, an array of one
         return
     if kind in kinds.SAME:
         assert failed <= dtypes, text
@@ -90,7 +93,7 @@ def as_namedtuple(kind: Any) -> Callable[[Any], Any]:
     return lambda result: kind(*result)
 
 
-class Loose(tuple):  # noqa: SLOT001
+class Loose(tuple):
     """A tuple whose own methods say something else."""
 
     def __iter__(self) -> Any:
@@ -162,7 +165,7 @@ class Moments:
     steps: int
 
 
-MomentsTuple = collections.namedtuple("MomentsTuple", "m steps")  # noqa: PYI024
+MomentsTuple = collections.namedtuple("MomentsTuple", "m steps")
 
 
 def momentum_with(kind: Callable[..., Any], missing: Callable[[Any], bool]) -> Callable[..., Any]:
@@ -390,31 +393,6 @@ def test_kinds_of_exceptions(name: str) -> None:
     assert both_ways("dropout_mask", (raising(make),)).passed is False
     result = both_ways("dropout_mask", (careful,))
     assert result.passed == is_value_error, result.text()
-
-
-@pytest.mark.parametrize("check", FUNCTION_CHECKS, ids=lambda c: c.name)
-def test_every_mistake_is_the_same_mistake(check) -> None:
-    """The very same names, aspects and sentences for each entry of the catalogue, by value and directly."""
-    for i, entry in enumerate(check.misconceptions()):
-        again = check.misconceptions()[i]
-        assert said(run_check(check, entry.functions)) == said(graded_entry(check, i)), again.id
-
-
-def graded_entry(check, i: int):
-    from autograder.examiner.remote import channel, names_in
-    from tests.both_ways import _running
-
-    started, _directory = _running()
-    module, maker = check.misconceptions.__module__, check.misconceptions.__name__
-    names = [f"entry_{k}" for k in range(len(check.takes))]
-    source = (
-        "from importlib import import_module\n"
-        f"{', '.join(names)}, = import_module({module!r}).{maker}()[{i}].functions"
-    )
-    assert not started.execute(source, 60).error
-    with channel(started, 60) as opened:
-        found = names_in(opened, names)
-        return run_check(check, tuple(found[name] for name in names))
 
 
 def test_what_is_not_plain_is_called_by_its_type() -> None:

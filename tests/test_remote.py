@@ -12,6 +12,7 @@ from autograder.engine.run import run_check
 from autograder.examiner.kernel import Kernel, Limits, execution_environment, kernel
 from autograder.examiner.remote import KernelDied, RemoteFunction, channel, names_in
 from autograder.student.server import GlobalState
+from tests.both_ways import said
 from tests.conftest import FUNCTION_CHECKS, ISOLATION, load_solution, whole_package
 
 LIMITS = Limits()
@@ -170,6 +171,7 @@ def test_every_mistake_is_judged_and_named_as_it_is_here(running: Kernel, check)
             functions = tuple(names_in(opened, names)[name] for name in names)
             remote = run_check(check, functions)
         assert [m.id for m in remote.named][:1] == [entry.id]
+        assert said(remote) == said(run_check(check, entry.functions))
         assert not remote.passed
 
 
