@@ -240,3 +240,81 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
     with pytest.raises(WireError):
         wire.dumps(deep)
     wire.loads(wire.dumps(deep, lambda _value: 0))
+
+
+def spread(items: list[bytes]) -> bytes:
+    """Return a list of packed items."""
+    return b"\xdd" + struct.pack(">I", len(items)) + b"".join(items)
+
+
+def table(keys: list[object]) -> bytes:
+    """Return a dict with these keys."""
+    packed = b"".join(msgpack.packb(key) + b"\xc0" for key in keys)
+    return b"\xdf" + struct.pack(">I", len(keys)) + packed
+
+
+MODULUS = 2**61 - 1  # of the hashes of Python's numbers
+TUPLE_OF_ONE = msgpack.packb(msgpack.ExtType(Kind.TUPLE, b"\x91\xc0"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        table([float(2**61 * 2 ** (i % 900)) for i in range(wire.plain.MAX_ODD_KEYS + 1)]),
+        spread([table([float(i)]) for i in range(wire.plain.MAX_ODD_KEYS + 1)]),
+        table([extension(Kind.INTEGER, raw=(MODULUS * 2**80).to_bytes(20, "little"))]),
+        table([extension(Kind.TUPLE, [0] * 20)]),
+        table([extension(Kind.TUPLE, [extension(Kind.TUPLE, [0] * 8)] * 2)]),
+        table([extension(Kind.LENT, [0, "tuple", extension(Kind.TUPLE, [0])])]),
+        table([extension(Kind.PCG64, raw=bytes(37))]),
+        spread([TUPLE_OF_ONE] * (wire.MAX_EXTENSIONS + 1)),
+        spread([b"\x90"] * (wire.MAX_WIDTH + 1)),
+        spread([b"\x80"] * (wire.MAX_DICTS + 1)),
+        spread([msgpack.packb(extension(Kind.PCG64, raw=bytes(37)))] * 12_000),
+        spread([b"\xc0"] * wire.MAX_TEXT_BACK),
+        b"\x91" * 200 + b"\xc0",
+        msgpack.packb(extension(Kind.OPAQUE, [2**62, "Huge"])),
+        msgpack.packb(extension(Kind.OPAQUE, [-1, "Less"])),
+        msgpack.packb(extension(Kind.LENT, [1, "set", 5])),
+    ],
+    ids=lambda text: text[:12].hex(),
+)  # fmt: skip
+def test_what_would_take_long_is_refused(text: bytes) -> None:
+    with pytest.raises(WireError):
+        wire.loads(message_of(text))
+
+
+def test_what_is_sent_back_is_within_the_limits() -> None:
+    """A large value of an honest function is reduced so far that the other side accepts it."""
+    for value in (
+        [np.random.default_rng(0)] * 3_000,
+        [np.random.Generator(np.random.MT19937(1))] * 3_000,
+        [object()] * 49_000,
+        [()] * 49_000,
+        [{}] * 49_000,
+        [np.float32(1)] * 49_000,
+        [[[[i]]] for i in range(4_000)],
+        {float(i): i for i in range(1_000)},
+        {(i, (i, "text")): np.ones(1) for i in range(1_000)},
+        [{(0.5, i): i for i in range(100)} for _ in range(100)],
+        [type("Row", (tuple,), {})((1,)) for _ in range(20_000)],
+        ["\ud800\U0001f600" * 1_000] * 100,
+        [1 << 4_095] * 100,
+        {2**70: 1, -(2**63): 2, 2**64 - 1: 3},
+        [np.zeros(1_000_000)] * 50,
+    ):
+        wire.loads(wire.dumps([value, value], lambda _value: 0))
+
+
+def test_text_of_half_a_pair_arrives_as_text() -> None:
+    assert wire.loads(wire.dumps("\ud800x")).encode().endswith(b"x")
+
+
+def test_names_of_types_are_harmless() -> None:
+    for name in ("Lazy", "ndarray of complex128"):
+        value = wire.loads(message_of(extension(Kind.OPAQUE, [1, name])))
+        assert type(value).__name__ == name
+        assert repr(value) == f"<{name}>"
+    for name in ("", "<script>", "\x1b[31m", "x" * 100, "\x00"):
+        value = wire.loads(message_of(extension(Kind.OPAQUE, [1, name])))
+        assert type(value).__name__ == "object"

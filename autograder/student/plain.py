@@ -31,6 +31,7 @@ import numpy as np
 MAX_DEPTH = 25  # of containers in each other
 MAX_ELEMENTS = 50_000  # of all containers in one value; a container counts as some more
 CONTAINER_COST = 10
+GENERATOR_COST = 50
 MAX_CHARACTERS = 200_000
 MAX_ARRAY_BYTES = 30_000_000
 MAX_INT_BITS = 4096
@@ -206,7 +207,8 @@ class Reduction:
         if issubclass(kind, int):
             return self.of(int.__int__(value))
         if kind is np.random.Generator and type(value.bit_generator) in _bit_generators():
-            return value
+            self._elements -= GENERATOR_COST
+            return value if self._elements >= 0 else self.opaque(value)
         return self.opaque(value)
 
     def _text(self, value: str | bytes) -> Any:

@@ -34,9 +34,9 @@ MAX_TEXT = 8_000_000  # bytes of a message without its arrays
 MAX_TEXT_BACK = 2_000_000  # likewise from the student; an empty list of one byte becomes one of 56
 MAX_DEPTH = 60  # of tuples and other extension types
 MAX_NESTING = 100  # of values of any kind
+MAX_WIDTH = 60_000  # containers at one depth
 MAX_EXTENSIONS = 60_000  # in one message; each takes some microseconds
 MAX_DICTS = 60_000
-GENERATOR_COST = 50  # a generator takes as long as so many other extension types
 MAX_DIMS = 64  # of arrays, NumPy's limit
 SMALL = 512  # bytes, the first size of a buffer
 OWN = "autograder.student."
@@ -260,10 +260,10 @@ class _Decoding:
             if len(data) <= MAX_INT_BITS // 8 + 1:
                 return int.from_bytes(data, "little", signed=True)
         elif code == Kind.PCG64:
-            self.spend(GENERATOR_COST // 10)
+            self.spend(plain.GENERATOR_COST // 10)
             return _pcg64(data)
         elif code == Kind.GENERATOR:
-            self.spend(GENERATOR_COST)
+            self.spend(plain.GENERATOR_COST)  # it takes as long as so many others
             return _generator(self.unpack(data))
         elif code == Kind.OPAQUE:
             match self.unpack(data):
@@ -298,18 +298,23 @@ class _Decoding:
 
 
 def is_deep(value: Any) -> bool:
-    """Tell whether lists, tuples and dicts are nested deeper than is carried."""
-    level = [value]
+    """Tell whether lists, tuples and dicts are nested deeper than is carried, or more of them than are."""
+    level = [value] if isinstance(value, _CONTAINERS) else []
     for _depth in range(MAX_NESTING):
+        if not level:
+            return False
+        if len(level) > MAX_WIDTH:
+            return True
         level = [
             item
             for held in level
-            if isinstance(held, list | tuple | dict)
             for item in (held.values() if isinstance(held, dict) else held)
+            if isinstance(item, _CONTAINERS)
         ]
-        if not level:
-            return False
     return True
+
+
+_CONTAINERS = (tuple, list, dict)
 
 
 def text_bytes(data: bytes) -> int:
