@@ -208,7 +208,7 @@ def nested(kind: Kind, depth: int) -> bytes:
         message_of(extension(Kind.ARRAY, raw=b"<f8" + struct.pack("<2q", 10**9, 10**9))),
         message_of(extension(Kind.ARRAY, raw=b"<f8" + struct.pack("<q", -1))),
         message_of(extension(Kind.ARRAY, raw=b"<f8" + b"123")),
-        message_of(extension(Kind.ARRAY, raw=b"<f8" + struct.pack("<40q", *[1] * 40)), b"1" * 8),
+        message_of(extension(Kind.ARRAY, raw=b"<f8" + struct.pack("<70q", *[1] * 70)), b"1" * 8),
         message_of(extension(Kind.ARRAY, raw=b"|O8" + struct.pack("<q", 1)), b"1" * 8),
         message_of(extension(Kind.ARRAY, raw=b"")),
         message_of(extension(Kind.SCALAR, raw=b"<f8" + struct.pack("<q", 1)), b"1" * 8),
