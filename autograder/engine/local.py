@@ -63,17 +63,22 @@ def _carried(value: Any) -> Any:
     return wire.loads(wire.dumps(value), own=True)
 
 
+def proxies(functions: Functions, memory: Memory) -> Functions:
+    """Return the functions as such that are called by value; what stands for opaque values is in ``memory``."""
+    namespace = {f"function {i}": function for i, function in enumerate(functions)}
+    return tuple(LocalFunction(name, namespace, memory) for name in namespace)
+
+
 @contextlib.contextmanager
 def by_value(functions: Functions) -> Iterator[Functions]:
     """Yield the functions as such that are called by value; those that are already are left alone."""
     if all(inspect.getattr_static(type(f), "colocated", None) for f in functions):
         yield functions
         return
-    namespace = {f"function {i}": function for i, function in enumerate(functions)}
     memory = Memory()
     try:
         with stoppable():
-            yield tuple(LocalFunction(name, namespace, memory) for name in namespace)
+            yield proxies(functions, memory)
     finally:
         with quiet(Captured()):  # the end of a coroutine that nobody awaited is a warning
             memory.values.clear()
