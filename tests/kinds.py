@@ -154,7 +154,9 @@ OTHER: dict[str, Make] = {
     "structured": structured,
     "void": lambda a: structured(a)[0],
     "like an array": Like,
-    "claims to be an array": lambda a: type("Sly", (), {"__class__": property(lambda self: np.ndarray)})(),
+    "claims to be an array": lambda a: type(
+        "Sly", (), {"__class__": property(lambda self: np.ndarray)}
+    )(),
     "rude": lambda a: Rude(),
     "Decimal": lambda a: decimal.Decimal(1),
     "Fraction": lambda a: fractions.Fraction(1, 3),
