@@ -12,6 +12,7 @@ from autograder.engine.run import run_check
 from autograder.examiner.kernel import Kernel, Limits, execution_environment, kernel
 from autograder.examiner.remote import KernelDied, RemoteFunction, channel, names_in
 from autograder.student.server import GlobalState
+from tests.both_ways import said
 from tests.conftest import FUNCTION_CHECKS, ISOLATION, load_solution, whole_package
 
 LIMITS = Limits()
@@ -133,14 +134,14 @@ def test_exceptions_arrive_by_name_and_message(there, kind: str, name: str) -> N
     with pytest.raises(Exception, match="bad " + kind) as caught:
         there["fail"](kind)
     assert type(caught.value).__name__ == name
-    assert "raise {" in caught.value.where
+    assert "raise {" in caught.value.raised.where
 
 
 def test_what_cannot_travel_stays_and_can_be_given_back(there) -> None:
-    token = there["closure"](np.ones(2))
-    assert there["apply"](token, 1).tolist() == [2, 2]
-    assert type(there["lazy"]()).__name__ == "Token"
-    assert type(there["forged"]()).__name__ == "Token"
+    closure = there["closure"](np.ones(2))
+    assert there["apply"](closure, 1).tolist() == [2, 2]
+    assert type(there["lazy"]()).__name__ == "Lazy"
+    assert type(there["forged"]()) is np.ndarray
 
 
 def test_prints_arrive(there, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,6 +171,7 @@ def test_every_mistake_is_judged_and_named_as_it_is_here(running: Kernel, check)
             functions = tuple(names_in(opened, names)[name] for name in names)
             remote = run_check(check, functions)
         assert [m.id for m in remote.named][:1] == [entry.id]
+        assert said(remote) == said(run_check(check, entry.functions))
         assert not remote.passed
 
 

@@ -75,7 +75,7 @@ class Close(Expectation):
         if not is_numeric(actual) or np.shape(actual) != expected.shape:
             return False
         with np.errstate(all="ignore"):
-            near = np.abs(actual - expected) <= self.atol + self.rtol * np.abs(expected)
+            near = np.abs(_minus(actual, expected)) <= self.atol + self.rtol * np.abs(expected)
         finite = np.isfinite(expected)
         return bool(
             (near & finite).all() or (near & finite | _same_special(actual, expected)).all()
@@ -107,10 +107,15 @@ class Close(Expectation):
                 what=_("NaN") if np.isnan(got[bad]).any() else _("infinite"),
             ), math.inf
         with np.errstate(all="ignore"):
-            error = np.abs(got - expected) / (self.atol + self.rtol * np.abs(expected))
+            error = np.abs(_minus(got, expected)) / (self.atol + self.rtol * np.abs(expected))
             special = np.where(_same_special(got, expected), 0.0, np.inf)
             error = np.where(np.isfinite(expected), error, special)
             return describe_difference(expected, got, error), float(np.max(error))
+
+
+def _minus(one: Any, other: Any) -> NDArray[np.float64]:
+    """Return a difference; NumPy has none of booleans, and that of unsigned integers wraps around."""
+    return np.asarray(np.subtract(one, other, dtype=np.float64))
 
 
 def _same_special(one: Any, other: Any) -> NDArray[np.bool_]:

@@ -14,8 +14,10 @@ from typing import Any
 
 from autograder.engine.compare import Expectation, Mismatch
 from autograder.engine.declare import Aspect, Case, Misconception, Observation
+from autograder.engine.local import proxies
 from autograder.engine.observe import observe
 from autograder.student.outcome import Raised
+from autograder.student.server import Memory
 
 MAX_NAMED = 3
 
@@ -149,12 +151,15 @@ def _shown(
     it is asked, and whether it fails where the student's functions do is not.
     """
     made: dict[tuple[int, Any], Observation | Raised] = {}
+    copying = proxies(entry.functions, Memory())
 
     def response(trial: Trial, ask: bool) -> Response:
         aspect, case = trial.aspect, trial.case
         key = id(case), aspect.observe
         if key not in made:
-            made[key] = observe(aspect, entry.functions, case)
+            # Between the calls of one observation it shows that arguments and results are copies.
+            one_call = getattr(aspect.observe, "one_call", False)
+            made[key] = observe(aspect, entry.functions if one_call else copying, case)
         seen = made[key]
         return seen, ask and fails(aspect, case, seen)
 

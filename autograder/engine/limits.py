@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from types import FrameType
 
+from autograder.student.outcome import Stop
+
 __all__ = ["PATIENCE", "MachineTooBusy", "OutOfTime", "measured_by", "remaining", "time_limit"]
 
 PATIENCE = 5  # times a limit: the wall time after which a machine is called too busy
@@ -19,7 +21,7 @@ _end: ContextVar[float] = ContextVar("end", default=math.inf)
 _clock: ContextVar[Callable[[], float]] = ContextVar("clock", default=time.monotonic)
 
 
-class OutOfTime(BaseException):
+class OutOfTime(Stop):
     """Raised inside code that ran too long. Not an ``Exception``, so ``except Exception`` lets it by."""
 
 

@@ -13,6 +13,7 @@ from autograder.engine.compare import Expectation
 from autograder.engine.declare import Aspect, Case, Check, Functions, Misconception, Observation
 from autograder.engine.diagnosis import Trial, expected_of, explain, judge
 from autograder.engine.limits import OutOfTime, time_limit
+from autograder.engine.local import by_value
 from autograder.engine.messages import _
 from autograder.engine.observe import observe
 from autograder.engine.results import AspectResult, CheckResult, Ending, Failure, Named
@@ -41,8 +42,8 @@ def run_check(
         Whether each aspect holds, the smallest failing case, and the mistakes that explain it.
         Student code cannot make this raise: an exception or an endless loop is a failed aspect.
     """
-    with kept_global_random_state():
-        return _run(check, functions, hidden_seed)
+    with kept_global_random_state(), by_value(functions) as called:
+        return _run(check, called, hidden_seed)
 
 
 def _run(

@@ -23,6 +23,7 @@ from nbformat import NotebookNode
 from autograder import check
 from autograder.engine.limits import MachineTooBusy, OutOfTime, time_limit
 from autograder.engine.messages import _
+from autograder.engine.replies import RemoteFailure
 from autograder.engine.results import CheckResult
 from autograder.examiner import cells
 from autograder.examiner.errors import CouldNotGrade
@@ -34,7 +35,7 @@ from autograder.examiner.kernel import (
     execution_environment,
     kernel,
 )
-from autograder.examiner.remote import KernelDied, RemoteFailure, channel, names_in
+from autograder.examiner.remote import KernelDied, channel, names_in
 from autograder.examiner.sandbox import Isolation
 
 DEATHS = (Ending.DIED, Ending.DEAF)  # for reasons that may be another cell's, or the machine's

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,11 +28,13 @@ from autograder.engine.limits import (
     remaining,
 )
 from autograder.engine.messages import _
+from autograder.engine.replies import Reply, take
 from autograder.examiner import shared
 from autograder.examiner.kernel import BEGIN_SECONDS, DEATH_SECONDS, Ending, Kernel, require_time
 from autograder.examiner.meter import TICK, Meter
 from autograder.student import wire
 from autograder.student.outcome import GLOBAL_SEED, kept_global_random_state
+from autograder.student.plain import Opaque
 from autograder.student.server import CHUNK, HEADER, GlobalState, framed, unframed
 
 LARGE = 1_000_000  # bytes; arrays of this size are sent once per channel
@@ -44,7 +44,6 @@ MAX_REPLY = 32_000_000  # bytes of one reply, and of its part that is not arrays
 MAX_REPLY_TEXT = 2_000_000
 MAX_REPLIES = 256_000_000  # likewise of all replies on one channel
 MAX_REPLIES_TEXT = 20_000_000
-NAME, SAYS, WHERE, PRINTED = 80, 2000, 500, 2000  # characters of what comes with a reply
 
 Seen = TypeVar("Seen")
 
@@ -52,70 +51,8 @@ with kept_global_random_state():
     SEEDED = GlobalState.seeded(GLOBAL_SEED)
 
 
-class RemoteFailure(Exception):
-    """An exception of the student's process; a subclass bears the name of the original type."""
-
-    where = ""
-
-    @classmethod
-    def of(cls, name: str, message: str, where: str) -> RemoteFailure:
-        """Build the exception for a type name, a message and a line of the student's code."""
-        safe = name[:NAME] if name.isidentifier() else "Exception"
-        failure: RemoteFailure = type(safe, (cls,), {"where": where[:WHERE]})(message[:SAYS])
-        return failure
-
-
 class KernelDied(Exception):
     """The student's process ended, or closed the channel, while a function was called."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What came back from a call; see :func:`autograder.student.server.answer`."""
-
-    returned: Any
-    raised: tuple[str, str, str] | None
-    changed: list[tuple[int, Any]]
-    state: Any
-    printed: str
-
-    @classmethod
-    def of(cls, value: Any) -> Reply:
-        """Check the form of a decoded reply.
-
-        Raises
-        ------
-        WireError
-            If it is not of the right form.
-        """
-        match value:
-            case [returned, raised, list(changed), state, str(printed)]:
-                pass
-            case _:
-                raise wire.WireError("not a reply")
-        match raised:
-            case None | (str(), str(), str()):
-                pass
-            case _:
-                raise wire.WireError("not a reply")
-        if not all(isinstance(c, tuple) and len(c) == 2 and type(c[0]) is int for c in changed):
-            raise wire.WireError("not a reply")
-        if state is not None and not is_state(state):
-            raise wire.WireError("not a reply")
-        return cls(returned, raised, changed, state, printed)
-
-
-def is_state(state: Any) -> bool:
-    """Tell whether a value has the form of ``numpy.random.get_state()``."""
-    match state:
-        case ("MT19937", np.ndarray() as key, int(position), int(has_gauss), float()):
-            return (
-                key.shape == (624,)
-                and key.dtype == np.uint32
-                and 0 <= position <= 624
-                and has_gauss in (0, 1)
-            )
-    return False
 
 
 class Channel:
@@ -131,7 +68,7 @@ class Channel:
         self._connection, self._alive, self._seconds = connection, alive, seconds
         self._meter = meter
         self._room, self._text_room = MAX_REPLIES, MAX_REPLIES_TEXT
-        self._stored: dict[int, tuple[Any, wire.Token]] = {}
+        self._stored: dict[int, tuple[Any, Opaque]] = {}
         self._state: GlobalState | None = None  # that NumPy has here and over there
         self._received = bytearray()
         self._requests: deque[bytes] = deque()  # those that were not sent yet
@@ -172,6 +109,19 @@ class Channel:
             self._state = GlobalState(reply.state)
         self.broken = False
         return reply
+
+    def taken(self, reply: Reply, arguments: tuple[Any, ...]) -> Any:
+        """Return or raise what a reply says; see :func:`.replies.take`.
+
+        Raises
+        ------
+        KernelDied
+            If its effects are impossible ones.
+        """
+        try:
+            return take(reply, arguments)
+        except wire.WireError as error:
+            raise KernelDied(_("the kernel died or sent nonsense")) from error
 
     def _our_state(self) -> Any:
         """Return what a request says of the state of NumPy's global generator; None if it is known there."""
@@ -280,18 +230,18 @@ class Channel:
             self._meter.tick()
 
     def store(self, value: Any) -> Any:
-        """Return the token that stands for a large array over there; it is sent, if at all, once."""
+        """Return what stands for a large array over there; it is sent, if at all, once."""
         if not (type(value) is np.ndarray and value.nbytes >= LARGE):
             return value
         if id(value) not in self._stored:
             place = shared.place(value)
             function, argument = ("=", value) if place is None else ("@", str(place))
-            token = self.request(function, [argument], {}).returned
-            if not isinstance(token, wire.Token):
+            there = self.request(function, [argument], {}).returned
+            if not isinstance(there, Opaque):
                 raise KernelDied(_("the kernel died or sent nonsense"))
             self._stored[id(value)] = (
                 value,
-                token,
+                there,
             )  # holds on to the array, so its id stays its own
         return self._stored[id(value)][1]
 
@@ -305,7 +255,7 @@ class RemoteFunction:
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         """Call the function over there."""
         reply = self._channel.request(self.__name__, list(arguments), keywords)
-        return take(reply, arguments)
+        return self._channel.taken(reply, arguments)
 
     def ahead(self, observations: Sequence[Callable[[], Seen]]) -> Iterator[Seen]:
         """Make observations of one call each, of this channel's functions; see :meth:`Channel.ahead`."""
@@ -318,44 +268,7 @@ class RemoteFunction:
         names = [f.__name__ for f in functions]
         sent = {name: self._channel.store(value) for name, value in arguments.items()}
         place = f"{work.__module__}:{work.__name__}"
-        return take(self._channel.request(place, [names], sent), ())
-
-
-def take(reply: Reply, arguments: tuple[Any, ...]) -> Any:
-    """Apply a reply's effects on ``arguments``; return what was returned or raise what was raised.
-
-    Raises
-    ------
-    KernelDied
-        If the effects are impossible ones.
-    RemoteFailure
-        If the function raised.
-    """
-    sys.stdout.write(reply.printed[:PRINTED])
-    try:
-        for i, value in reply.changed:
-            _change(arguments[i], value)
-    except (IndexError, TypeError, ValueError, OverflowError) as error:
-        raise KernelDied(_("the kernel died or sent nonsense")) from error
-    if reply.raised is not None:
-        raise RemoteFailure.of(*reply.raised)
-    return reply.returned
-
-
-def _change(ours: Any, theirs: Any) -> None:
-    """Do to an argument what the function did to its copy."""
-    if isinstance(ours, np.ndarray) and isinstance(theirs, np.ndarray):
-        if ours.shape == theirs.shape:
-            np.copyto(ours, theirs, casting="unsafe")
-        else:  # resized in place: all that can be said is that it is no longer what it was
-            ours[...] = np.nan if ours.dtype.kind == "f" else 0
-    elif isinstance(ours, np.random.Generator) and isinstance(theirs, np.random.Generator):
-        ours.bit_generator.state = theirs.bit_generator.state
-    elif isinstance(ours, list) and isinstance(theirs, list):
-        ours[:] = theirs
-    elif isinstance(ours, dict) and isinstance(theirs, dict):
-        ours.clear()
-        ours.update(theirs)
+        return self._channel.taken(self._channel.request(place, [names], sent), ())
 
 
 @contextlib.contextmanager
@@ -421,8 +334,8 @@ def names_in(channel: Channel, names: list[str]) -> dict[str, Any]:
     """Return those of ``names`` that the notebook defines: functions as remote ones, data by value."""
     found = channel.request("?", [names], {}).returned
     out: dict[str, Any] = {}
-    for name, value in found.items() if isinstance(found, dict) else ():
-        if name in names:
-            is_function = isinstance(value, wire.Token)
-            out[name] = RemoteFunction(name, channel) if is_function else value
+    for name, seen in found.items() if isinstance(found, dict) else ():
+        match seen:
+            case (bool(is_function), value) if name in names:
+                out[name] = RemoteFunction(name, channel) if is_function else value
     return out

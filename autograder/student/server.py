@@ -7,6 +7,7 @@ this; it would gain nothing, because an answer can only say what a function retu
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import importlib
 import socket
@@ -17,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from autograder.student import wire
-from autograder.student.outcome import Captured, quiet, raised
+from autograder.student.outcome import Captured, Stop, described, quiet, stoppable
+from autograder.student.plain import Opaque, Reduction
 
 HEADER = struct.Struct(">Q")
 CHUNK = 1 << 16  # bytes that are read at once; memory for more costs more than reading again
@@ -32,12 +34,39 @@ class Memory:
     state: GlobalState | None = None
     printed: Captured = field(default_factory=Captured)
 
+    def keep(self, value: Any) -> int:
+        """Put a value aside and return its number."""
+        self.values.append(value)
+        return len(self.values) - 1
+
+    def fetch(self, value: Any) -> Any:
+        """Replace what stands for a value by the value; what may be changed is a copy, as all arguments are."""
+        kind = type(value)
+        if kind is tuple or kind is list:
+            return kind(self.fetch(item) for item in value)
+        if kind is dict:
+            return {self.fetch(key): self.fetch(item) for key, item in value.items()}
+        if not isinstance(value, Opaque):
+            return value
+        stored = self.values[value.number]
+        if isinstance(stored, Stay):
+            return stored.value
+        if issubclass(type(stored), tuple | list | dict):
+            try:
+                return copy.deepcopy(stored)
+            except Stop:
+                raise
+            except BaseException:
+                return stored
+        return stored
+
 
 def serve(path: str, namespace: dict[str, Any]) -> None:
     """Answer requests from the socket at ``path`` with the functions of ``namespace``."""
     memory, replies = Memory(), bytearray()
     with (
         quiet(memory.printed),
+        stoppable(),
         socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection,
     ):
         connection.connect(path)
@@ -53,29 +82,18 @@ def answer(request: Any, namespace: dict[str, Any], memory: Memory) -> bytes:
     """Carry out one request and return the encoded reply; inside :func:`quiet`, with the memory's ``printed``.
 
     A request is ``[function, arguments, keywords, state]``, a reply ``[returned, raised, changed, state,
-    printed]``: what was returned, or the exception as type name, message and line; the arguments that were
-    changed, with their positions; the state of NumPy's global generator, if it is another than before (in a
-    request it may also be a seed).
+    printed]``: what was returned, or the exception as type name, names of base classes, message and line; the
+    arguments that were changed, with their positions; the state of NumPy's global generator, if it is another
+    than before (in a request it may also be a seed).
+
+    Raises
+    ------
+    Stop
+        If that was raised.
     """
-
-    def keep(value: Any) -> int:
-        memory.values.append(value)
-        return len(memory.values) - 1
-
-    def fetch(value: Any) -> Any:
-        """Replace tokens by what they stand for."""
-        if isinstance(value, wire.Token):
-            stored = memory.values[value.number]
-            return stored.value if isinstance(stored, Stay) else stored
-        if type(value) in (tuple, list):
-            return type(value)(fetch(item) for item in value)
-        if type(value) is dict:
-            return {key: fetch(item) for key, item in value.items()}
-        return value
-
     name, given, named, state = request
-    arguments = [fetch(argument) for argument in given]
-    keywords = {keyword: fetch(value) for keyword, value in named.items()}
+    arguments = [memory.fetch(argument) for argument in given]
+    keywords = {keyword: memory.fetch(value) for keyword, value in named.items()}
     before = [_snapshot(argument) for argument in arguments]
     if type(state) is int:
         memory.state = GlobalState.seeded(state)
@@ -85,9 +103,11 @@ def answer(request: Any, namespace: dict[str, Any], memory: Memory) -> bytes:
     returned, failure = None, None
     try:
         returned = _find(name, namespace)(*arguments, **keywords)
-    except (Exception, SystemExit) as error:
-        what = raised(error)
-        failure = (what.type or type(error).__name__, what.message[:2000], what.where[:500])
+    except Stop:
+        raise
+    except BaseException as error:
+        what = described(error)
+        failure = (what.type, what.bases, what.message, what.where)
     changed = [
         (i, argument)
         for i, (argument, old) in enumerate(zip(arguments, before, strict=True))
@@ -98,10 +118,13 @@ def answer(request: Any, namespace: dict[str, Any], memory: Memory) -> bytes:
         memory.state = GlobalState()
         moved = memory.state.state
     printed = memory.printed.taken()
+    plain = Reduction(memory.keep)
+    changed, returned = [(i, plain.of(argument)) for i, argument in changed], plain.of(returned)
     try:
-        return wire.dumps([returned, failure, changed, moved, printed], keep)
+        return wire.dumps([returned, failure, changed, moved, printed], back=True)
     except wire.WireError as error:
-        return wire.dumps([None, ("WireError", str(error), ""), [], moved, printed])
+        failure = ("WireError", ("ValueError", "Exception", "BaseException"), str(error), "")
+        return wire.dumps([None, failure, [], moved, printed])
 
 
 class GlobalState:
@@ -144,7 +167,10 @@ def _snapshot(value: Any) -> Any:
     if type(value) is np.ndarray and not value.dtype.hasobject:
         return value.shape, value.dtype.str, value.tobytes()
     if isinstance(value, np.ndarray | np.random.Generator | list | dict):
-        return wire.dumps(value, lambda _value: 0)
+        try:
+            return wire.dumps(value, lambda _value: 0)
+        except wire.WireError:
+            return b""
     return None
 
 
@@ -152,7 +178,7 @@ def _find(name: str, namespace: dict[str, Any]) -> Any:
     """Return what a request names.
 
     A student's function by its name; for ``package.module:name`` the package's own work on student
-    functions; for ``?`` what a list of names stands for (functions as tokens); for ``=`` a token for the
+    functions; for ``?`` for each of a list of names, whether it is a function, and what it stands for; for ``=`` what stands for the
     argument, which stays here; for ``@`` one for the array in a file of training data.
     """
     if name == "?":
@@ -173,14 +199,14 @@ def _find(name: str, namespace: dict[str, Any]) -> Any:
 
 
 class Stay:
-    """A value that is only carried as a token."""
+    """A value that is always opaque."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
 
 
-def _seen(value: Any) -> Any:
-    return Stay(value) if callable(value) else value
+def _seen(value: Any) -> tuple[bool, Any]:
+    return (True, Stay(value)) if callable(value) else (False, value)
 
 
 def framed(data: bytes) -> bytes:

@@ -4,7 +4,9 @@ A message is a MessagePack text, preceded by its length and followed by the byte
 pickled and nothing is executed: any bytes decode to a plain value or raise :class:`WireError`. Carried are None,
 booleans, integers, floats, strings, bytes, tuples, lists, dicts, NumPy arrays and scalars of numeric dtypes, and NumPy
 generators by their state. Towards the student, so are the dataclasses that assignments define for their cases
-(:data:`OWN`). Back from the student, what cannot be carried stays there and is represented by a :class:`Token`.
+(:data:`OWN`). Back from the student, a value is reduced to plain data first: see :mod:`autograder.student.plain`.
+
+What is decoded is bounded in size, depth and number, so that the worst message takes less than a second.
 
 MessagePack's own types are used for what it can tell apart; :class:`Kind` numbers its extension types for the rest.
 """
@@ -15,35 +17,29 @@ import dataclasses
 import importlib
 import math
 import struct
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 import msgpack
 import numpy as np
 
+from autograder.student import plain
 from autograder.student.generators import ANY_SEED
+from autograder.student.plain import BIT_GENERATORS, MAX_INT_BITS, Keep, Lent, Opaque
 
 LENGTH = struct.Struct(">I")
 PCG64 = struct.Struct("<16s16s?I")  # state, increment, has_uint32, uinteger
 MAX_BYTES = 256_000_000
-MAX_TEXT = (
-    8_000_000  # bytes of a message without its arrays; an empty list of one byte becomes one of 56
-)
-MAX_DEPTH = 30  # of tuples and other extension types; MessagePack has a limit of its own for lists and dicts
-MAX_DIMS = 32
-MAX_INT_BITS = 4096
+MAX_TEXT = 8_000_000  # bytes of a message without its arrays
+MAX_TEXT_BACK = 2_000_000  # likewise from the student; an empty list of one byte becomes one of 56
+MAX_DEPTH = 60  # of tuples and other extension types
 MAX_NESTING = 100  # of values of any kind
-MAX_ODD_KEYS = 1000  # of dicts: keys whose hashes can be made to collide
+MAX_WIDTH = 60_000  # containers at one depth
+MAX_EXTENSIONS = 60_000  # in one message; each takes some microseconds
+MAX_DICTS = 60_000
+MAX_DIMS = 64  # of arrays, NumPy's limit
 SMALL = 512  # bytes, the first size of a buffer
 OWN = "autograder.student."
-BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
-_DTYPES = {
-    np.dtype(order + kind).str
-    for order in "<>"
-    for kind in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
-}
 
 
 class Kind(IntEnum):
@@ -55,26 +51,16 @@ class Kind(IntEnum):
     INTEGER = 4
     PCG64 = 5
     GENERATOR = 6
-    TOKEN = 7
+    OPAQUE = 7
     OBJECT = 8
+    LENT = 9
 
 
 class WireError(ValueError):
     """Bytes that are not a message, or a value that cannot be carried."""
 
 
-@dataclass(frozen=True)
-class Token:
-    """A value that stays in the student's process; ``number`` is valid in that process only."""
-
-    number: int
-    type: str = "object"
-
-
-Keep = Callable[[Any], int]
-
-
-def dumps(value: Any, keep: Keep | None = None) -> bytes:
+def dumps(value: Any, keep: Keep | None = None, back: bool = False) -> bytes:
     """Encode a value.
 
     Parameters
@@ -82,23 +68,28 @@ def dumps(value: Any, keep: Keep | None = None) -> bytes:
     value:
         What to send.
     keep:
-        Called with a value that cannot be carried; returns the number of its token. Without it such a
-        value raises.
+        In the student's process: puts aside what is not plain data, and returns the number under which it is
+        kept. Without it such a value raises.
+    back:
+        In the student's process, if the value was reduced already: parts that were lent are sent whole.
 
     Raises
     ------
     WireError
         If a value cannot be carried, or the message would be too large.
     """
-    encoding = _Encoding(keep)
+    back = back or keep is not None
+    encoding = _Encoding(back)
     try:
+        if keep is not None:
+            value = plain.reduced(value, keep)
         text = encoding.pack(value)
     except (ValueError, OverflowError, RecursionError) as error:
         if isinstance(error, WireError):
             raise
         raise WireError("a value is nested too deeply to be carried") from error
     size = len(text) + sum(map(len, encoding.arrays))
-    if len(text) > MAX_TEXT or size > MAX_BYTES:
+    if len(text) > (MAX_TEXT_BACK if back else MAX_TEXT) or size > MAX_BYTES:
         raise WireError(f"a message of {size} bytes is too large")
     return b"".join((LENGTH.pack(len(text)), text, *encoding.arrays))
 
@@ -123,14 +114,14 @@ def loads(data: bytes, own: bool = False) -> Any:
     try:
         (length,) = LENGTH.unpack_from(data)
         start = LENGTH.size + length
-        if start > len(data) or length > MAX_TEXT:
+        if start > len(data) or length > (MAX_TEXT if own else MAX_TEXT_BACK):
             raise WireError("not a message: cut short or too large")
         decoding = _Decoding(data, start, own)
         value = decoding.unpack(data[LENGTH.size : start])
-        if is_deep(value):
-            raise WireError("not a message: too deep")
         if decoding.offset != len(data):
             raise WireError("not a message: bytes left over")
+        if is_deep(value):
+            raise WireError("not a message: too deep")
         return value
     except WireError:
         raise
@@ -145,14 +136,14 @@ def loads(data: bytes, own: bool = False) -> Any:
 class _Encoding:
     """One message that is being encoded; ``arrays`` are the bytes of its arrays so far."""
 
-    def __init__(self, keep: Keep | None) -> None:
-        self.keep, self.depth, self.arrays = keep, 0, list[bytes]()
+    def __init__(self, back: bool) -> None:
+        self.back, self.depth, self.arrays = back, 0, list[bytes]()
 
     def pack(self, value: Any) -> bytes:
         packer = msgpack.Packer(
             default=self.extension,
             strict_types=True,
-            unicode_errors="surrogatepass",
+            unicode_errors="replace",
             buf_size=SMALL,
         )
         packed: bytes = packer.pack(value)
@@ -169,12 +160,12 @@ class _Encoding:
         """Return what stands for a value that MessagePack has no type for."""
         kind = type(value)
         if self.depth >= MAX_DEPTH:
-            return self.stay(value)
+            raise WireError("a value is nested too deeply to be carried")
         if kind is tuple:
             return self.inner(Kind.TUPLE, list(value))
-        if kind is np.ndarray and value.dtype.str in _DTYPES:
+        if kind is np.ndarray and value.dtype.str in plain.DTYPES:
             return self.array(Kind.ARRAY, value)
-        if isinstance(value, np.generic) and value.dtype.str in _DTYPES:
+        if isinstance(value, np.generic) and value.dtype.str in plain.DTYPES:
             return self.array(Kind.SCALAR, value)
         if kind is int and value.bit_length() <= MAX_INT_BITS:
             size = value.bit_length() // 8 + 1
@@ -191,9 +182,18 @@ class _Encoding:
         if dataclasses.is_dataclass(kind) and kind.__module__.startswith(OWN):
             fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(kind)}
             return self.inner(Kind.OBJECT, [f"{kind.__module__}.{kind.__qualname__}", fields])
-        if kind is Token:
-            return self.inner(Kind.TOKEN, [value.number, value.type])
-        return self.stay(value)
+        if isinstance(value, Opaque):
+            return self.named(Kind.OPAQUE, value)
+        if isinstance(value, Lent):
+            if not self.back:  # its original is over there
+                return self.named(Kind.OPAQUE, value)
+            contents: Any = value
+            base: Any = next(base for base in (tuple, list, dict) if isinstance(value, base))
+            return self.named(Kind.LENT, value, base(contents))
+        raise WireError(f"a value of type {plain.type_name(value)} cannot be carried")
+
+    def named(self, kind: Kind, value: Any, *more: Any) -> msgpack.ExtType:
+        return self.inner(kind, [value.number, type(value).__name__, *more])
 
     def array(self, kind: Kind, value: Any) -> msgpack.ExtType:
         if value.nbytes > MAX_BYTES:
@@ -202,45 +202,50 @@ class _Encoding:
         shape = struct.pack(f"<{value.ndim}q", *value.shape)
         return msgpack.ExtType(kind, value.dtype.str.encode() + shape)
 
-    def stay(self, value: Any) -> msgpack.ExtType:
-        name = type(value).__name__[:80]
-        if self.keep is None:
-            raise WireError(f"a value of type {name} cannot be carried")
-        return msgpack.ExtType(Kind.TOKEN, msgpack.packb([self.keep(value), name]))
-
 
 class _Decoding:
     """One message that is being decoded; ``offset`` is where the next array begins."""
 
     def __init__(self, data: bytes, offset: int, own: bool) -> None:
         self.data, self.offset, self.own, self.depth = data, offset, own, 0
-        self.odd_keys = 0
-        self.unicode_errors = "surrogatepass" if own else "replace"
+        self.odd_keys, self.dicts, self.extensions = 0, 0, 0
 
     def unpack(self, text: bytes) -> Any:
         self.depth += 1
-        if self.depth > MAX_DEPTH + 3:
+        if self.depth > MAX_DEPTH + 3:  # those of a message's own form
             raise WireError("not a message: too deep")
         value = msgpack.unpackb(
             text,
             ext_hook=self.extension,
             object_pairs_hook=self.mapping,
             strict_map_key=False,
-            unicode_errors=self.unicode_errors,
+            unicode_errors="replace",
             timestamp=1,  # MessagePack's own extension, as a number
         )
         self.depth -= 1
         return value
 
+    def spend(self, cost: int = 1) -> None:
+        self.extensions += cost
+        if self.extensions > MAX_EXTENSIONS and not self.own:
+            raise WireError("not a message: too many elements")
+
     def mapping(self, pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-        """Return a dict; a few keys at most may be of types whose hashes anybody can compute."""
-        self.odd_keys += sum(type(key) is not str and not _is_short(key) for key, _value in pairs)
-        if self.odd_keys > MAX_ODD_KEYS:
-            raise WireError("not a message: too many keys that are not text")
+        """Return a dict. Looking a key up must not take long: few may be such as can be made to collide."""
+        self.dicts += 1
+        for key, _item in pairs:
+            if type(key) is str or plain.is_short(key):
+                continue
+            self.odd_keys += 1
+            if not plain.is_key(key):
+                raise WireError("not a message: a key of an unknown kind")
+        if self.odd_keys > plain.MAX_ODD_KEYS or self.dicts > MAX_DICTS:
+            raise WireError("not a message: too many dicts, or keys that are not text")
         return dict(pairs)
 
     def extension(self, code: int, data: bytes) -> Any:
         """Return what an extension type stands for."""
+        self.spend()
         if code == Kind.TUPLE:
             items = self.unpack(data)
             if type(items) is list:
@@ -255,13 +260,20 @@ class _Decoding:
             if len(data) <= MAX_INT_BITS // 8 + 1:
                 return int.from_bytes(data, "little", signed=True)
         elif code == Kind.PCG64:
+            self.spend(plain.GENERATOR_COST // 10)
             return _pcg64(data)
         elif code == Kind.GENERATOR:
+            self.spend(plain.GENERATOR_COST)  # it takes as long as so many others
             return _generator(self.unpack(data))
-        elif code == Kind.TOKEN:
+        elif code == Kind.OPAQUE:
             match self.unpack(data):
-                case [int(number), str(name)] if type(number) is int:
-                    return Token(number, name[:80])
+                case [number, str(name)] if plain.is_short(number) and number >= 0:
+                    return plain.opaque(number, name)
+        elif code == Kind.LENT:
+            match self.unpack(data):
+                case [number, str(name), value] if plain.is_short(number) and number >= 0:
+                    if type(value) in (tuple, list, dict):
+                        return plain.lent(number, name, value)
         elif code == Kind.OBJECT and self.own:
             match self.unpack(data):
                 case [str(name), dict(fields)] if name.startswith(OWN):
@@ -271,7 +283,7 @@ class _Decoding:
 
     def array(self, head: bytes) -> np.ndarray[Any, Any]:
         name, ndim = head[:3].decode("ascii"), (len(head) - 3) // 8
-        if name not in _DTYPES or ndim > MAX_DIMS:
+        if name not in plain.DTYPES or ndim > MAX_DIMS:
             raise WireError("not a message: an array of an unknown kind")
         shape = struct.unpack_from(f"<{ndim}q", head, 3)
         if len(head) != 3 + 8 * ndim or not all(0 <= n <= MAX_BYTES for n in shape):
@@ -285,23 +297,24 @@ class _Decoding:
         return array.reshape(shape).copy()
 
 
-def _is_short(key: Any) -> bool:
-    return type(key) is int and -(2**60) < key < 2**60  # its own hash
-
-
 def is_deep(value: Any) -> bool:
-    """Tell whether lists, tuples and dicts are nested deeper than is carried."""
-    level = [value]
+    """Tell whether lists, tuples and dicts are nested deeper than is carried, or more of them than are."""
+    level = [value] if isinstance(value, _CONTAINERS) else []
     for _depth in range(MAX_NESTING):
+        if not level:
+            return False
+        if len(level) > MAX_WIDTH:
+            return True
         level = [
             item
             for held in level
-            if type(held) in (list, tuple, dict)
-            for item in (held.values() if type(held) is dict else held)
+            for item in (held.values() if isinstance(held, dict) else held)
+            if isinstance(item, _CONTAINERS)
         ]
-        if not level:
-            return False
     return True
+
+
+_CONTAINERS = (tuple, list, dict)
 
 
 def text_bytes(data: bytes) -> int:

@@ -6,12 +6,14 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from autograder.student.plain import as_tuple, copied
+
 
 def in_turn(
     function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], named: dict[str, Any]
 ) -> list[Any]:
     """Work to colocate: call a function on each tuple of arguments, and return copies of the results."""
-    return [_copy_of(function(*call, **copy.deepcopy(named))) for call in calls]
+    return [copied(function(*call, **copy.deepcopy(named))) for call in calls]
 
 
 def passes(
@@ -44,22 +46,15 @@ def passes(
     """
     results = [forward(*call, **copy.deepcopy(named)) for call in calls]
     out = [_without_cache(result) for result in results]
-    if not isinstance(results[which], tuple) or len(results[which]) < 2:
+    chosen = as_tuple(results[which])
+    if chosen is None or len(chosen) < 2:
         return out, [], []
-    cache = results[which][1]
-    return out, [_copy_of(backward(dout, cache)) for dout in douts], list(douts)
+    cache = chosen[1]
+    return out, [copied(backward(dout, cache)) for dout in douts], list(douts)
 
 
 def _without_cache(result: Any) -> Any:
-    if isinstance(result, tuple) and len(result) > 1:
-        return _copy_of((result[0], None, *result[2:]))
-    return _copy_of(result)
-
-
-def _copy_of(value: Any) -> Any:
-    """Return a value whose arrays are copies, so that later calls cannot change it."""
-    if type(value) is tuple or type(value) is list:
-        return type(value)(_copy_of(item) for item in value)
-    if type(value) is dict:
-        return {key: _copy_of(item) for key, item in value.items()}
-    return value.copy() if hasattr(value, "copy") and type(value).__module__ == "numpy" else value
+    parts = as_tuple(result)
+    if parts is not None and len(parts) > 1:
+        return copied((parts[0], None, *parts[2:]))
+    return copied(result)

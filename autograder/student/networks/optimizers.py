@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from autograder.student.plain import as_tuple, copied
 from autograder.student.training import Array, Parameters, Recipe, train_mlp
 
 
@@ -41,23 +42,23 @@ def _steps(
     state: Any = {}
     for grad, lr in zip(grads, rates, strict=True):
         result = update(param.copy(), np.asarray(grad).copy(), _copied(state), lr, **options)
-        if not _is_step(result):
+        stepped, state = _pair(result) or (None, None)
+        if not isinstance(stepped, np.ndarray | np.generic):
             yield _without_state(result)
             return
-        param, state = np.array(result[0]), result[1]
+        param = np.array(stepped)
         yield param, None
 
 
-def _is_pair(result: Any) -> bool:
-    return isinstance(result, tuple) and len(result) == 2
-
-
-def _is_step(result: Any) -> bool:
-    return _is_pair(result) and isinstance(result[0], np.ndarray | np.generic)
+def _pair(result: Any) -> tuple[Any, Any] | None:
+    """Return a copy of the first part of a pair, and the second as it is; None if it is no pair."""
+    parts = as_tuple(result)
+    return (copied(parts[0]), parts[1]) if parts is not None and len(parts) == 2 else None
 
 
 def _without_state(result: Any) -> Any:
-    return (result[0], None) if _is_pair(result) else result
+    pair = _pair(result)
+    return copied(result) if pair is None else (pair[0], None)
 
 
 def _copied(state: Any) -> Any:
@@ -121,7 +122,8 @@ def follow(
     for loss in losses:
         result = schedule(lr, loss, _copied(state), **options)
         results.append(_without_state(result))
-        if not _is_pair(result):
+        pair = _pair(result)
+        if pair is None:
             break
-        lr, state = result
+        lr, state = pair
     return results
