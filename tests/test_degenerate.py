@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from autograder.engine.declare import Check
@@ -76,3 +77,62 @@ def test_without_the_declarations_it_would_be_noticed() -> None:
     identity = (lambda x, p, training, rng: (x, None),)
     assert share_of([result_of(bare, identity, seed) for seed in SEEDS]).value > 0.3
     assert share_of([result_of(check, identity, seed) for seed in SEEDS]).value == 0
+
+
+@pytest.mark.parametrize("name", ["dropout_forward", "classic_dropout_forward"])
+def test_refusing_p_of_1_costs_one_aspect(name: str) -> None:
+    check = next(c for c in FUNCTION_CHECKS if c.name == name)
+    right = getattr(load_solution("dropout"), name)
+
+    def half_open(x, p, training, rng):
+        if p == 1:
+            raise ValueError("p must be below 1")
+        return right(x, p, training, rng)
+
+    for seed in SEEDS:
+        made = result_of(check, (half_open,), seed)
+        assert [a.name for a in made.aspects if not a.passed] == ["p = 0 and p = 1"]
+
+
+def test_an_optimizer_for_one_dimension_loses_one_aspect() -> None:
+    right = load_solution("optimizers").adam
+    check = next(c for c in FUNCTION_CHECKS if c.name == "adam")
+
+    def flat_only(param, *arguments, **options):
+        if param.ndim > 1:
+            raise IndexError("too many dimensions")
+        return right(param, *arguments, **options)
+
+    for seed in SEEDS:
+        made = result_of(check, (flat_only,), seed)
+        assert [a.name for a in made.aspects if not a.passed] == ["any shape"]
+
+
+def test_one_feature_only_costs_little() -> None:
+    right = load_solution("batchnorm").batchnorm_forward
+    check = next(c for c in FUNCTION_CHECKS if c.name == "batchnorm_forward")
+
+    def several(x, *arguments, **options):
+        if x.ndim == 2 and x.shape[1] == 1:
+            raise IndexError("no single feature")
+        return right(x, *arguments, **options)
+
+    failed = [a.name for a in result_of(check, (several,), 1).aspects if not a.passed]
+    assert failed == ["identity", "running variance"]
+
+
+def test_an_optimizer_that_keeps_all_gradients_is_right() -> None:
+    def adam(
+        param, grad, state, lr=1e-3, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.0, amsgrad=False
+    ):
+        grads = [*state.get("grads", []), grad + weight_decay * param]
+        m, v, most = 0.0, 0.0, 0.0
+        for g in grads:
+            m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
+            most = np.maximum(most, v)
+        c1, c2 = (1 - beta ** len(grads) for beta in betas)
+        root = np.sqrt((most if amsgrad else v) / c2) + eps
+        return param - lr * m / c1 / root, {"grads": grads}
+
+    check = next(c for c in FUNCTION_CHECKS if c.name == "adam")
+    assert all(result_of(check, (adam,), seed).passed for seed in SEEDS)
