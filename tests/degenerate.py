@@ -51,6 +51,9 @@ VALUES: dict[str, Callable[[Array], Any]] = {
 }
 """What becomes of an array."""
 
+FEW = ("identity", "zeros", "ones", "NaN", "infinity", "input + 1")
+"""Those of which pairs are made."""
+
 RAW: dict[str, Callable[..., Any]] = {
     "None": lambda *a, **k: None,
     "always ValueError": refuse,
@@ -81,8 +84,8 @@ def optimizer(v: Callable[[Array], Any], **how: Any) -> Callable[..., Any]:
 def one_of(check: str, v: Callable[[Array], Any]) -> Iterator[tuple[str, Functions]]:
     """Yield the functions of a check that takes one function, made of what becomes of an array."""
 
-    def folded(W, b, gamma, beta, running, eps=1e-5):
-        return v(W), v(b)
+    def folded(weights, b, gamma, beta, running, eps=1e-5):
+        return v(weights), v(b)
 
     def forward(x, gamma, beta, running, training, momentum=0.1, eps=1e-5):
         return v(x), None, running
@@ -99,12 +102,18 @@ def one_of(check: str, v: Callable[[Array], Any]) -> Iterator[tuple[str, Functio
     if check == "dropout_mask":
         yield by_itself("", lambda shape, p, rng: v(np.ones(shape)))
         yield by_itself("p", lambda shape, p, rng: v(np.full(shape, float(p))))
+        yield by_itself("noise of rng", lambda shape, p, rng: v(rng.random(shape)))
+        yield by_itself("no mask", lambda shape, p, rng: v(scaled(np.ones(shape), p, True)))
     elif check in ("dropout_forward", "published_dropout_forward"):
         yield by_itself("", lambda x, p, training, rng: (v(x), None))
         yield by_itself("p", lambda x, p, training, rng: (v(np.full(np.shape(x), float(p))), None))
+        yield by_itself("noise of rng", lambda x, p, training, rng: (v(rng.random(x.shape)), None))
+        yield by_itself("no mask", lambda x, p, training, rng: (v(scaled(x, p, training)), None))
     elif check == "classic_dropout_forward":
         yield by_itself("", lambda x, p, training, rng: v(x))
         yield by_itself("p", lambda x, p, training, rng: v(np.full(np.shape(x), float(p))))
+        yield by_itself("no dropout", lambda x, p, training, rng: v(x if training else x * (1 - p)))
+        yield by_itself("always scaled", lambda x, p, training, rng: v(x * (1 - p)))
     elif check == "mc_dropout":
         yield by_itself("", lambda predict, x, n, rng: (v(x), v(x)))
         yield by_itself("once", lambda predict, x, n, rng: (v(predict(x, False, rng)),) * 2)
@@ -117,7 +126,6 @@ def one_of(check: str, v: Callable[[Array], Any]) -> Iterator[tuple[str, Functio
         yield by_itself("with gamma and beta", shifted)
         yield by_itself("and of running", all_of_it)
     elif check == "count_parameters":
-        yield by_itself("sum", lambda features: (number(v, sum(features)),) * 2)
         yield by_itself("length", lambda features: (number(v, len(features)),) * 2)
     elif check == "fold_batchnorm":
         yield by_itself("", folded)
@@ -150,6 +158,10 @@ def one_of(check: str, v: Callable[[Array], Any]) -> Iterator[tuple[str, Functio
         yield by_itself("loss", lambda lr, loss, state, **o: (number(v, loss), {"n": 1}))
 
 
+def scaled(x: Array, p: float, training: bool) -> Array:
+    return x / (1 - p) if training and p < 1 else x
+
+
 OPTIMIZERS = {
     *("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamax", "nadam", "adamw"),
     "published_adam",
@@ -170,16 +182,14 @@ def dropout_pairs() -> Iterator[tuple[str, Functions]]:
         out.flat[:1] = 1
         return out
 
+    few = {name: VALUES[name] for name in FEW}
     forwards: dict[str, Callable[..., Any]] = {
-        **{name: cached(v, False) for name, v in {**VALUES, "only the first": first_only}.items()},
-        **{f"{name} in training": cached(v, True) for name, v in VALUES.items()},
+        **{name: cached(v, False) for name, v in {**few, "only the first": first_only}.items()},
+        **{f"{name} in training": cached(v, True) for name, v in few.items()},
         "the right": right.dropout_forward,
-        **RAW,
+        "None": RAW["None"],
+        "always ValueError": refuse,
     }
-
-    def scaled(dout, cache):
-        p, training = cache
-        return dout / (1 - p) if training and p < 1 else dout
 
     def by_mode(v: Callable[[Array], Any]) -> Callable[..., Any]:
         """Return a backward that returns dout in evaluation, when the cache tells the mode."""
@@ -194,11 +204,12 @@ def dropout_pairs() -> Iterator[tuple[str, Functions]]:
         return np.zeros_like(dout) if training and p > 0 else dout
 
     backwards: dict[str, Callable[..., Any]] = {
-        **{name: (lambda dout, cache, v=v: v(dout)) for name, v in VALUES.items()},
-        **{f"{name} in training": by_mode(v) for name, v in VALUES.items()},
+        **{name: (lambda dout, cache, v=v: v(dout)) for name, v in few.items()},
+        **{f"{name} in training": by_mode(v) for name, v in few.items()},
         "zeros but at p = 0": by_p,
-        "scaled": scaled,
-        **RAW,
+        "scaled": lambda dout, cache: scaled(dout, *cache),
+        "None": RAW["None"],
+        "always ValueError": refuse,
     }
     for f, forward in forwards.items():
         for b, backward in backwards.items():
@@ -221,9 +232,10 @@ def batchnorm_pairs() -> Iterator[tuple[str, Functions]]:
         return backward
 
     forwards = {
-        **{name: passing(v) for name, v in VALUES.items()},
+        **{name: passing(VALUES[name]) for name in FEW},
         "the right": right.batchnorm_forward,
-        **RAW,
+        "None": RAW["None"],
+        "always ValueError": refuse,
     }
     backwards = {**{name: backward_of(v) for name, v in VALUES.items()}, **RAW}
     for f, forward in forwards.items():

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from autograder.engine.compare import Close, Is, Raises, Within, show
+from autograder.engine.compare import Close, Is, Raised, Raises, Unchanged, Within, shorten, show
+from autograder.engine.observe import raised
 from autograder.student.outcome import Raised, shorten
 
 X = np.array([[1.0, 0.0, -2.0], [0.0, 3.0, 4.0]])
@@ -65,6 +66,61 @@ def test_is_distinguishes_types() -> None:
     assert Is(True).mismatch(True) is None
     assert Is(True).mismatch(1) is not None
     assert Is(0).mismatch(False) is not None
+
+
+INF, NAN = math.inf, math.nan
+
+
+@pytest.mark.parametrize(
+    ("expected", "actual", "holds"),
+    [
+        (INF, 3.0, False),
+        (INF, INF, True),
+        (INF, -INF, False),
+        (INF, NAN, False),
+        (-INF, -INF, True),
+        (NAN, NAN, True),
+        (NAN, 3.0, False),
+        (NAN, INF, False),
+        (3.0, INF, False),
+        (3.0, NAN, False),
+        ([1.0, INF], [1.0, INF], True),
+        ([1.0, INF], [INF, 1.0], False),
+        ([1.0, INF], [1.1, INF], False),
+        ([NAN, INF], [INF, NAN], False),
+    ],
+)
+@pytest.mark.parametrize("kind", [Close, Unchanged])
+def test_infinity_and_nan_must_be_the_same_at_the_same_place(
+    kind: type[Close], expected: object, actual: object, holds: bool
+) -> None:
+    judge = kind(np.array(expected))
+    assert judge.holds(np.array(actual)) is holds
+    mismatch = judge.mismatch(np.array(actual))
+    assert (mismatch is None) is holds
+    assert mismatch is None or mismatch.margin > 1
+
+
+def test_a_finite_number_where_infinity_belongs_is_a_difference_in_kind() -> None:
+    mismatch = Close(np.array([1.0, INF])).mismatch(np.array([1.0, 3.0]))
+    assert mismatch is not None
+    assert mismatch.margin == INF
+    assert "3 instead of inf" in mismatch.how
+
+
+def test_a_subclass_of_value_error_is_a_value_error() -> None:
+    class OutOfRange(ValueError):
+        pass
+
+    class WorseStill(OutOfRange):
+        pass
+
+    seen = raised(WorseStill("p"))
+    assert seen.bases == ("OutOfRange", "ValueError", "Exception", "BaseException")
+    assert Raises("ValueError").holds(seen)
+    assert Raises("WorseStill").holds(seen)
+    assert not Raises("TypeError").holds(seen)
+    assert not Raises("ValueError").holds(raised(TypeError("p")))
 
 
 def test_raises_compares_the_type() -> None:

@@ -357,6 +357,7 @@ def edge_aspects(layer: Layer) -> list[Aspect]:
             edge_cases,
             observe_edge,
             expect_edge,
+            contract=True,  # x * (1 - p) has it without any mask
         ),
         Aspect(
             "invalid p",

@@ -78,8 +78,9 @@ def scored(
     contract: bool = False,
 ) -> Aspect:
     """Return an aspect whose cases are tables."""
-    flags = {"main": main, "contract": contract}
-    return Aspect(name, says, weight, cases, observe_table, expect_table, **flags)
+    return Aspect(
+        name, says, weight, cases, observe_table, expect_table, main=main, contract=contract
+    )
 
 
 def power_aspects() -> tuple[Aspect, ...]:
