@@ -150,7 +150,9 @@ class SandboxProvisioner(LocalProvisioner):  # type: ignore[misc]
     limits = Dict(help="values by the names of Python's resource module").tag(config=True)
     environment = Dict(help="environment variables of the kernel").tag(config=True)
     visible = List(Unicode(), help="directories that it may read besides").tag(config=True)
-    hidden = List(Unicode(), help="directories that it must not see in visible ones").tag(config=True)
+    hidden = List(Unicode(), help="directories that it must not see in visible ones").tag(
+        config=True
+    )
     masked = List(Unicode(), list(sandbox.MASKED), help="modules that it cannot import").tag(
         config=True
     )

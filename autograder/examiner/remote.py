@@ -316,7 +316,9 @@ def channel(kernel: Kernel, seconds: float) -> Iterator[Channel]:
             path.unlink(missing_ok=True)
             listener.bind(str(path))
             listener.listen(1)
-        except OSError as error:  # the directory is the student's: full, say, or gone with the kernel
+        except (
+            OSError
+        ) as error:  # the directory is the student's: full, say, or gone with the kernel
             kernel.usable = False
             raise KernelDied(_("the kernel does not answer")) from error
         listener.settimeout(ACCEPT_SECONDS)

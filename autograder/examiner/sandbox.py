@@ -113,9 +113,7 @@ def options() -> frozenset[str]:
         ("--remount-ro", _("a read-only root of the sandbox")),
     ):  # fmt: skip
         if option not in found:
-            LOG.warning(
-                _("This bubblewrap has no %s. Missing protection: %s."), option, protection
-            )
+            LOG.warning(_("This bubblewrap has no %s. Missing protection: %s."), option, protection)
     if seccomp.program() is None:
         LOG.warning(_("Missing protection: the filter of system calls is not for this processor."))
     return found
@@ -194,7 +192,9 @@ def command(
     if connection is not None:
         mounts[str(CONNECTION)] = ["--ro-bind", str(connection)]
     end: list[str] = []
-    for place in sorted(mounts, key=lambda path: Path(path).parts):  # a directory before what lies in it
+    for place in sorted(
+        mounts, key=lambda path: Path(path).parts
+    ):  # a directory before what lies in it
         start += [*mounts[place], place]
         if mounts[place] is empty:
             end += ["--remount-ro", place]

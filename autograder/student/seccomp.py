@@ -81,7 +81,12 @@ def _lines(machine: str) -> Iterator[tuple[int, int, int, int]]:
             yield EQUAL, 0, 1, number
             yield refuse
     number = {name: numbers[which] for name, numbers in LOOKED_AT.items()}
-    yield EQUAL, 0, 1, number["clone3"]  # its flags lie in memory; the C library falls back to `clone`
+    yield (
+        EQUAL,
+        0,
+        1,
+        number["clone3"],
+    )  # its flags lie in memory; the C library falls back to `clone`
     yield RETURN, 0, 0, REFUSE | errno.ENOSYS
     for name, argument, test, values, then, otherwise in (
         ("clone", 0, ANY_BIT, (NAMESPACES,), refuse, allow),
