@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 export MNIST_DIR ?= $(abspath $(wildcard ../shared/data/mnist))
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo test redteam lint format course calibrate bench clean help
+.PHONY: demo test redteam lint format course points calibrate bench clean help
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -36,6 +36,9 @@ format: $(STAMP)  ## rewrite files in the project's format
 
 course: $(STAMP)  ## generate release/ and reference/ from source/
 	autograder course
+
+points: $(STAMP)  ## work out what every known mistake is worth, write docs/points.md (2 minutes)
+	python -m benchmarks.points
 
 calibrate: $(STAMP)  ## measure the accuracy thresholds anew (20 minutes for each assignment)
 	for name in $(notdir $(wildcard source/*)); do python benchmarks/calibrate.py $$name || exit 1; done

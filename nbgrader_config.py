@@ -9,7 +9,8 @@ from pathlib import Path
 from nbgrader.converters import GenerateAssignment
 
 from autograder.examiner.kernel import execution_environment
-from autograder.reports.feedback import TEMPLATES, cleaned, translated
+from autograder.nbgrader_converter import install
+from autograder.reports import clean
 from autograder.secret import SECRET, course_secret
 
 c = get_config()
@@ -33,9 +34,8 @@ c.GenerateAssignment.preprocessors = [
     *GenerateAssignment.preprocessors.default(),
 ]
 
-# Whatever was handed in ends with a score and a sentence: a file that is no notebook, a renamed one.
-c.Autograde.pre_convert_hook = "autograder.nbgrader_plugins.rename_submission"
-c.Autograde.exporter_class = "autograder.nbgrader_plugins.AnyNotebook"
+# Whatever was handed in ends with a score and a sentence: a file that is no notebook, a renamed one, a link.
+install()
 
 # Submissions are rebuilt from source/ first: of a submission only the student's own code and text is
 # used. Deleted, duplicated, edited or tagged test cells and extra files have no effect.
@@ -71,16 +71,21 @@ c.Examine.processes = 256  # NumPy and the kernel use about 20, threads included
 c.Examine.file_bytes = 100_000_000  # no student needs to write files at all
 c.Examine.output_bytes = 1_000_000  # per cell; feedback pages carry it
 
-# Feedback pages: scores with reasons first, no hidden tests, nothing of a student's that a browser would run.
+# Feedback pages: scores with reasons first, no hidden tests.
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",
     "autograder.nbgrader_plugins.Feedback",
-    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]
-c.HTMLExporter.template_name = "autograder_feedback"
-c.HTMLExporter.extra_template_basedirs = [TEMPLATES]
-c.HTMLExporter.filters = {"cleaned": cleaned, "translated": translated}
+c.GenerateFeedback.exporter_class = "autograder.reports.feedback.FeedbackExporter"
+
+# The Formgrader's pages (and any other HTML made here) run nothing that a student wrote.
+c.HTMLExporter.update(clean.SETTINGS)
 c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", ".pytest_cache", "*.html"]
+
+# Nothing that is logged, names of files for example, is a command to the terminal or to a CI system.
+c.Application.logging_config = {
+    "formatters": {"console": {"class": "autograder.nbgrader_plugins.PlainLog"}}
+}
 
 # Experiments take time and earn nothing. (A student cannot tag a test cell so: see Rebuild.)
 c.Execute.skip_cells_with_tag = "experiment"

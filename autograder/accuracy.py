@@ -20,10 +20,19 @@ from autograder.engine.colocate import colocate
 from autograder.engine.compare import Expectation, Within
 from autograder.engine.declare import Aspect, Case, Functions, Misconception, Observation
 from autograder.engine.messages import N_
+from autograder.returned import parameters
 from autograder.student import datasets
-from autograder.student.training import Array, Recipe
+from autograder.student.training import Array, Parameters, Recipe, parameter_shapes
 
 TRAIN_IMAGES = {"mnist": 10_000, "digits": 1200}  # the digits are 1,797 in all
+CLASSES = 10
+Sizes = tuple[int, ...]
+"""Units of each layer: pixels, hidden widths, classes."""
+
+
+def read_parameters(returned: Any, sizes: Sizes) -> Parameters:
+    """Return trained parameters of plain layers of these sizes, see :func:`autograder.returned.parameters`."""
+    return parameters(returned, parameter_shapes(sizes))
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,9 @@ class Accuracy:
         is a dict, see :meth:`autograder.student.training.Recipe.of`.
     measure:
         ``measure(trained, x, y)`` returns the accuracy of what ``train`` returned; it runs here.
+    read:
+        ``read(returned, sizes)`` returns what ``train`` returned if it is of the right form for layers of
+        these sizes, images first, and raises ``WrongReturn`` if it is not; it runs here, before ``measure``.
     wrong:
         Returns the catalogue entries that can be trained, for the calibration.
     """
@@ -52,12 +64,16 @@ class Accuracy:
     train: Callable[..., Any]
     measure: Callable[[Any, Array, Array], float]
     wrong: Callable[[], Sequence[Misconception]]
+    read: Callable[[Any, Sizes], Any] = read_parameters
 
     def trained_accuracy(self, functions: Functions, data_name: str | None, seed: int) -> float:
         """Train with ``functions`` and return the accuracy on the test images of a data set."""
         data = training_data(data_name)
-        recipe = asdict(replace(self.recipes[data.name], seed=seed))
-        trained = colocate(self.train, functions, x=data.train_x, y=data.train_y, recipe=recipe)
+        recipe = replace(self.recipes[data.name], seed=seed)
+        returned = colocate(
+            self.train, functions, x=data.train_x, y=data.train_y, recipe=asdict(recipe)
+        )
+        trained = self.read(returned, (data.train_x.shape[1], *recipe.hidden, CLASSES))
         return self.measure(trained, data.test_x, data.test_y)
 
     def threshold(self, data_name: str) -> float:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from autograder.engine.messages import _
+from autograder.foreign import line
 
 DONE, NOT_ENOUGH, COULD_NOT = 0, 1, 2
 
@@ -54,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=_(
             "Grade the submissions of an assignment like `nbgrader autograde`, in parallel. Interrupted, the "
             "same command continues. Exit status: 0 if everything was graded, 1 if a submission could not "
-            "be, 2 if nothing could."
+            "be, 2 if nothing could, 3 if a submission could not be for a reason that is not its own: run "
+            "the command again."
         ),
     )
     batch.add_argument("assignment")
@@ -85,9 +88,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def grade_command(options: argparse.Namespace) -> int:
     """Grade notebooks, print a table for each, and tell by the status whether it is enough."""
     from autograder.examiner import sandbox
-    from autograder.examiner.grade import Course, grade
+    from autograder.examiner.errors import CouldNotGrade
+    from autograder.examiner.grade import NotebookGrade
     from autograder.examiner.kernel import Limits
+    from autograder.examiner.pipeline import Course, grade
+    from autograder.examiner.plain import plain
     from autograder.reports import as_json, terminal
+    from autograder.student.datasets import DatasetError
 
     course = Course(options.course)
     if not course.notebooks:
@@ -106,21 +113,30 @@ def grade_command(options: argparse.Namespace) -> int:
     try:
         sandbox.require(options.isolation)
     except sandbox.NoSandbox as error:
-        print(f"autograder: {error}", file=sys.stderr)
+        print(f"autograder: {line(error)}", file=sys.stderr)
         return COULD_NOT
     if options.isolation == "process":
         print(_("Isolation by process only: the file system is not protected from student code."))
     reports = []
     for path in options.notebooks:
-        report = grade(path, course, options.assignment, options.student, limits, options.isolation)
+        try:
+            report = grade(
+                path, course, options.assignment, options.student, limits, options.isolation
+            )
+        except CouldNotGrade as error:
+            report = NotebookGrade(reason=str(error), ours=True)
+        except (sandbox.NoSandbox, DatasetError) as error:
+            print(f"autograder: {error}", file=sys.stderr)
+            return COULD_NOT
+        report = dataclasses.replace(report, path=plain(str(path)))
         print(terminal.table(report), flush=True)
         reports.append(report)
     if options.json:
         text = json.dumps(as_json.document(reports), indent=1, ensure_ascii=False)
         try:
-            options.json.write_text(text + "\n", encoding="utf-8")
+            options.json.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            print(f"autograder: {options.json}: {error.strerror}", file=sys.stderr)
+            print(f"autograder: {line(options.json)}: {line(error.strerror)}", file=sys.stderr)
             return COULD_NOT
     if not all(r.graded for r in reports):
         return COULD_NOT

@@ -117,7 +117,7 @@ def collapse_progress_bars(path: Path) -> None:
 
 def solution_module(source: Path, name: str) -> str:
     """Return the solution cells of an assignment as the text of an importable module."""
-    notebook = cells.read_notebook(source / f"{name}.ipynb")
+    notebook = nbformat.read(source / f"{name}.ipynb", as_version=4)
     parts = [
         f'"""Reference solution of the assignment {name}. Generated from source/: do not edit."""',
         "import numpy as np",

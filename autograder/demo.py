@@ -17,8 +17,9 @@ from autograder import assignments
 from autograder.course import nbgrader
 from autograder.engine.messages import _
 from autograder.engine.results import MIME, CheckResult
-from autograder.examiner import cells
+from autograder.examiner import cells, handed_in
 from autograder.examiner.sandbox import why_not
+from autograder.foreign import line
 from autograder.student import datasets
 
 SOLVED, TAMPERED, UNTOUCHED = "ada-solved", "iris-tampered", "fay-untouched"
@@ -135,7 +136,7 @@ def print_scores(course: Path, name: str) -> bool:
             solved = points - maximum if student == SOLVED else solved
             untouched = points if student == UNTOUCHED else untouched
             says = _unreadable(folder / f"{name}.ipynb") or ", ".join(named(path))
-            print(f"{student:24} {points:>4g} / {maximum:g}  {says}")
+            print(f"{line(student):24} {points:>4g} / {maximum:g}  {line(says)}")
     return solved == 0 and untouched == 0
 
 
@@ -150,7 +151,7 @@ def named(path: Path) -> list[str]:
 
 def _unreadable(path: Path) -> str:
     try:
-        cells.read_notebook(path)
-    except cells.UnreadableNotebook as error:
+        handed_in.read_notebook(path)
+    except handed_in.UnreadableNotebook as error:
         return str(error)
     return ""

@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 import os
-import shutil
+from logging import LogRecord
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-from nbconvert.exporters import NotebookExporter
+import nbformat
 from nbformat import NotebookNode
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import NbGraderPreprocessor
+from tornado.log import LogFormatter
 from traitlets import Enum, Float, Integer
 
 from autograder.assignments import all_checks
 from autograder.engine.messages import _
 from autograder.examiner import cells
-from autograder.examiner.cells import UnreadableNotebook, read_notebook
-from autograder.examiner.grade import Course, State
+from autograder.examiner.errors import CouldNotGrade
+from autograder.examiner.grade import State
+from autograder.examiner.handed_in import UNREADABLE
 from autograder.examiner.kernel import Limits
-from autograder.examiner.outputs import (
-    UNREADABLE,
-    examine_into,
-    notebook_or_reason,
-    rebuilt_notebook,
-)
-from autograder.examiner.rebuild import rebuild
+from autograder.examiner.pipeline import examine_notebook, put_together
 from autograder.examiner.sandbox import Isolation
+from autograder.foreign import line, lines
+from autograder.nbgrader_converter import READ_BY_US
 from autograder.reports import feedback
 from autograder.secret import SECRET, STUDENT, student_key
 
 Result = tuple[NotebookNode, dict[str, Any]]
 
 DEFAULTS = Limits()
-EXAMINED: dict[tuple[str, str], NotebookNode] = {}
-"""Notebooks that were examined already, by student and assignment: `autograder autograde` puts them here."""
 
 
 class CheckSource(NbGraderPreprocessor):  # type: ignore[misc]
@@ -71,55 +67,6 @@ class CheckSource(NbGraderPreprocessor):  # type: ignore[misc]
         return nb, resources
 
 
-def rename_submission(assignment: str, student: str, notebooks: list[str]) -> None:
-    """Copy a notebook that was handed in under another name to the name that nbgrader looks for.
-
-    The ``pre_convert_hook`` of ``Autograde``, called in the course directory once per submission, with the
-    paths of its notebooks (``student`` may be a pattern). Browsers make ``dropout (1).ipynb`` of a second
-    download. Of several, the one that has most cells of the assignment is taken.
-    """
-    paths = [Path(name) for name in notebooks]
-    if not paths:
-        return
-    folder = paths[0].parent
-    name = folder.name
-    if any(p.stem == name for p in paths):
-        return
-    course = Course(Path())
-    if name not in course.notebooks:
-        return
-    ours = course.read(name)
-
-    def recognised(path: Path) -> int:
-        try:
-            return rebuild(ours, read_notebook(path)).recognised
-        except UnreadableNotebook:
-            return -1
-
-    best = max(paths, key=lambda p: (recognised(p), p.stat().st_mtime))
-    notebooks[:] = [str(shutil.copy2(best, folder / f"{name}.ipynb"))]
-
-
-class AnyNotebook(NotebookExporter):
-    """Read whatever was handed in: what is no notebook becomes an empty one that says why.
-
-    The ``exporter_class`` of ``Autograde``. Stock nbgrader leaves such a submission without a score.
-    """
-
-    def from_file(
-        self, file_stream: TextIO, resources: dict[str, Any] | None = None, **kwargs: Any
-    ) -> tuple[str, dict[str, Any]]:
-        """Convert the notebook in an open file; of one that was examined, what came of it."""
-        about = (resources or {}).get("nbgrader", {})
-        notebook = EXAMINED.get((about.get("student"), about.get("assignment")))
-        if notebook is None:
-            notebook = notebook_or_reason(lambda: read_notebook(Path(file_stream.name)))
-        converted: tuple[str, dict[str, Any]] = self.from_notebook_node(  # type: ignore[no-untyped-call]
-            notebook, resources=resources, **kwargs
-        )
-        return converted
-
-
 class Rebuild(NbGraderPreprocessor):  # type: ignore[misc]
     """Put the student's cells into the instructor's notebook, before anything else looks at them.
 
@@ -127,24 +74,29 @@ class Rebuild(NbGraderPreprocessor):  # type: ignore[misc]
     """
 
     def preprocess(self, nb: NotebookNode, resources: dict[str, Any]) -> Result:
-        """Return the rebuilt notebook."""
+        """Return the rebuilt notebook.
+
+        Raises
+        ------
+        CouldNotGrade
+            If the notebook was not read by our converter, within limits, or something else is wrong here.
+        """
         about = resources["nbgrader"]
-        known = EXAMINED.get((about["student"], about["assignment"]))
-        if known is not None:  # rebuilt where it was examined
-            return known, resources
+        if READ_BY_US not in about:
+            raise CouldNotGrade(
+                _("nbgrader_config.py does not call autograder.nbgrader_converter.install()")
+            )
         os.environ[STUDENT] = about["student"]  # for stock execution, whose kernel inherits it
         course = CourseDirectory(config=self.config)
         folder = course.format_path(course.source_directory, ".", about["assignment"])
-        ours = read_notebook(Path(folder) / f"{about['notebook']}.ipynb")
-        result = rebuilt_notebook(ours, nb, about["assignment"])
+        theirs = nbformat.read(Path(folder) / f"{about['notebook']}.ipynb", as_version=4)
+        result = put_together(theirs, nb, about["assignment"])
         for remark in result.remarks:
-            self.log.warning("%s: %s", about["student"], remark)
-        if UNREADABLE in result.notebook.metadata:
-            reason = result.notebook.metadata[UNREADABLE]
-            self.log.error("%s: %s: %s", about["student"], State.NOT_GRADED.value, reason)
-        else:
-            for missing in result.missing:
-                self.log.warning("%s: solution cell %s is missing", about["student"], missing)
+            self.log.warning("%s: %s", line(about["student"]), line(remark))
+        if reason := result.notebook.metadata.get(UNREADABLE):
+            self.log.error(
+                "%s: %s: %s", line(about["student"]), State.NOT_GRADED.value, line(reason)
+            )
         return result.notebook, resources
 
 
@@ -185,38 +137,19 @@ class Examine(NbGraderPreprocessor):  # type: ignore[misc]
 
         Raises
         ------
-        NoSandbox
-            If the sandbox is asked for and does not work here.
+        NoSandbox, DatasetError, CouldNotGrade
+            If it could not be graded, for a reason that is not its own: nbgrader then keeps nothing of it.
         """
-        about = resources["nbgrader"]
-        student = about["student"]
-        known = EXAMINED.get((student, about["assignment"]))
-        if known is not None:
-            adopt_outputs(nb, known)
-            return nb, resources
+        student = resources["nbgrader"]["student"]
         secret = os.environ.get(SECRET)
         key = student_key(secret, student) if secret else ""
-        for grade in examine_into(nb, self.limits(), self.isolation, key):
+        for grade in examine_notebook(nb, self.limits(), self.isolation, key):
             if grade.says:
-                self.log.info("%s: %s: %s, %s", student, grade.id, grade.state.value, grade.says)
+                self.log.info(
+                    "%s: %s: %s, %s",
+                    line(student), line(grade.id), grade.state.value, line(grade.says),
+                )  # fmt: skip
         return nb, resources
-
-
-def adopt_outputs(nb: NotebookNode, known: NotebookNode) -> None:
-    """Take over the outputs of a notebook that was examined before.
-
-    Raises
-    ------
-    ValueError
-        If it is not the same notebook.
-    """
-    if [(c.cell_type, c.source) for c in nb.cells] != [
-        (c.cell_type, c.source) for c in known.cells
-    ]:
-        raise ValueError("the examined notebook is not the one that is to be graded")
-    for cell, examined in zip(nb.cells, known.cells, strict=True):
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = examined.outputs, examined.execution_count
 
 
 class Feedback(NbGraderPreprocessor):  # type: ignore[misc]
@@ -231,3 +164,17 @@ class Feedback(NbGraderPreprocessor):  # type: ignore[misc]
         for cell in nb.cells:
             feedback.prepare(cell)
         return nb, resources
+
+
+class PlainLog(LogFormatter):
+    """Format log lines as nbgrader does, without colours, and let none of them be a command.
+
+    nbgrader logs names of files and whole tracebacks.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs | {"color": False})
+
+    def format(self, record: LogRecord) -> str:
+        """Return the formatted record."""
+        return lines(super().format(record))

@@ -44,7 +44,7 @@ def slowed(function):
 
 def lesson(name: str, training: bool) -> NotebookNode:
     """Return the source notebook of an assignment without experiments, and without training if so wished."""
-    notebook = cells.read_notebook(ROOT / "source" / name / f"{name}.ipynb")
+    notebook = nbformat.read(ROOT / "source" / name / f"{name}.ipynb", as_version=4)
     notebook.cells = [
         cell
         for cell in notebook.cells

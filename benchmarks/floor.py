@@ -17,7 +17,7 @@ from typing import Any
 from autograder import assignments, check
 from autograder.engine.declare import Check
 from autograder.engine.run import run_check
-from autograder.examiner import cells
+from autograder.examiner import cells, handed_in
 from autograder.secret import hidden_seed
 
 
@@ -71,7 +71,7 @@ def functions_of(path: Path, name: str) -> tuple[list[Check], dict[str, Any]]:
     """Execute a submission here; return the checks that it calls and what it defines."""
     checks: list[Check] = []
     solution: dict[str, Any] = {}
-    for cell in cells.read_notebook(path).cells:
+    for cell in handed_in.read_notebook(path).cells:
         if cell.cell_type != "code" or cells.is_experiment(cell):
             continue
         if cells.is_test(cell):
@@ -99,7 +99,7 @@ def main() -> None:
         try:
             with check.collecting():
                 seconds[student], passed = floor(*functions_of(path, options.name))
-        except cells.UnreadableNotebook:
+        except handed_in.UnreadableNotebook:
             seconds[student], passed = 0.0, False
         full += [student] if passed else []
     (options.folder / "floor.json").write_text(json.dumps({"seconds": seconds, "full": full}))

@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 from otter.api import grade_submission
 
-from autograder.examiner import cells
+from autograder.examiner import cells, handed_in
 
 TEST = """from otter.test_files import test_case
 
@@ -42,7 +42,7 @@ def pack(course: Path, name: str) -> Path:
     path = course / "autograder.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("otter_config.json", json.dumps({"pdf": False, "print_summary": False}))
-        for cell in cells.read_notebook(course / "source" / name / f"{name}.ipynb").cells:
+        for cell in nbformat.read(course / "source" / name / f"{name}.ipynb", as_version=4).cells:
             if cells.is_test(cell):
                 public = cells.public_part(cell.source)
                 hidden = cell.source.replace(public, "", 1)
@@ -58,8 +58,8 @@ def without_tests(path: Path, to: Path) -> Path:
     """Copy a notebook without its test cells, which Otter has in files; bytes that are no notebook as they are."""
     copy = to / path.name
     try:
-        notebook = cells.read_notebook(path)
-    except cells.UnreadableNotebook:
+        notebook = handed_in.read_notebook(path)
+    except handed_in.UnreadableNotebook:
         copy.write_bytes(path.read_bytes())
         return copy
     notebook.cells = [cell for cell in notebook.cells if not cells.is_test(cell)]

@@ -29,8 +29,8 @@ from nbgrader.api import Gradebook  # noqa: E402
 from tqdm import tqdm  # noqa: E402
 
 from autograder.examiner import watch  # noqa: E402
-from autograder.examiner.grade import Course, grade  # noqa: E402
 from autograder.examiner.kernel import Limits  # noqa: E402
+from autograder.examiner.pipeline import Course, grade  # noqa: E402
 from tests.redteam import ATTACKS, NOTHING, tiny  # noqa: E402
 from tests.test_grade import GOOD  # noqa: E402
 

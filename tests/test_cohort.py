@@ -19,9 +19,9 @@ import pytest
 from nbgrader.api import Gradebook
 
 from autograder.cohort import run, store
-from autograder.cohort.work import Done, Graded
 from autograder.course import nbgrader
 from autograder.examiner import cells
+from autograder.examiner.grade import CellGrade, NotebookGrade, State
 from tests.conftest import ISOLATION, ROOT
 from tests.redteam import NOTHING, in_function, tiny
 from tests.test_grade import GOOD
@@ -175,7 +175,8 @@ def test_replacing_a_file_keeps_the_old_one_when_it_fails(tmp_path, monkeypatch)
 
 def test_damaged_results_count_as_missing(tmp_path) -> None:
     kept = store.Store(tmp_path)
-    done = Done("{}", (Graded("a", 1.0, 2.0, "partial", "why"),), ("remark",), 0.5)
+    cell = CellGrade("a", 1.0, 2.0, State.PARTIAL, "why")
+    done = NotebookGrade("tiny", (cell,), ("remark",), notebook="{}", seconds=0.5)
     kept.put("ab12", done)
     assert kept.get("ab12") == done
     (path,) = tmp_path.rglob("ab12.json")

@@ -18,8 +18,9 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from autograder.cli import main
-from autograder.examiner.grade import Course, NotebookGrade, State, grade
+from autograder.examiner.grade import NotebookGrade, State
 from autograder.examiner.kernel import Limits
+from autograder.examiner.pipeline import Course, grade
 from tests.conftest import ISOLATION, ROOT
 
 pytestmark = pytest.mark.usefixtures("digits")
@@ -107,7 +108,7 @@ FULL = (10, State.PASSED)
 def test_good_notebook(course: Course) -> None:
     report = graded(course, mini(GOOD))
     assert (report.points, report.max_points, report.manual_points) == (30, 30, 5)
-    assert report.remarks == []
+    assert report.remarks == ()
     assert [c.state for c in report.cells] == [State.PASSED] * 3 + [State.MANUAL]
 
 

@@ -10,7 +10,7 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from autograder.examiner import cells
+from autograder.examiner import cells, handed_in
 from autograder.examiner.rebuild import STUB, rebuild
 
 
@@ -165,7 +165,8 @@ def test_another_notebook_is_not_recognised(source) -> None:
         (b"  \n", "empty"),
         (b'{"cells": [', "not JSON"),
         (b"\xff\xfe\x00", "not UTF-8"),
-        (b"[" * 100_000, "not JSON"),
+        (b"[" * 100_000, "nested too deeply"),
+        (b'{"cells": [[[', "not JSON"),
         (b"[]", "not a notebook"),
         (b'{"a": 1}', "not a notebook"),
         (b'{"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": 3}', "not a notebook"),
@@ -175,13 +176,13 @@ def test_another_notebook_is_not_recognised(source) -> None:
 def test_files_that_are_no_notebooks(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "x.ipynb"
     path.write_bytes(content)
-    with pytest.raises(cells.UnreadableNotebook, match=words):
-        cells.read_notebook(path)
+    with pytest.raises(handed_in.UnreadableNotebook, match=words):
+        handed_in.read_notebook(path)
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(cells.UnreadableNotebook, match="No such file"):
-        cells.read_notebook(tmp_path / "none.ipynb")
+    with pytest.raises(handed_in.UnreadableNotebook, match="No such file"):
+        handed_in.read_notebook(tmp_path / "none.ipynb")
 
 
 @pytest.mark.parametrize(
@@ -199,8 +200,8 @@ def test_cells_of_another_form_are_tidied_or_refused(source, tmp_path: Path, cel
     path = tmp_path / "x.ipynb"
     path.write_text(f'{{"nbformat": 4, "nbformat_minor": 5, "metadata": {{}}, "cells": [{cell}]}}')
     try:
-        read = cells.read_notebook(path)
-    except cells.UnreadableNotebook as error:
+        read = handed_in.read_notebook(path)
+    except handed_in.UnreadableNotebook as error:
         assert "not a notebook" in str(error)  # noqa: PT017
     else:
         assert rebuild(source, read).recognised == 0

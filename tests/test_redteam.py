@@ -15,8 +15,9 @@ import nbformat
 import numpy as np
 import pytest
 
-from autograder.examiner.grade import Course, State, grade
+from autograder.examiner.grade import State
 from autograder.examiner.kernel import Limits
+from autograder.examiner.pipeline import Course, grade
 from tests.conftest import ISOLATION, NO_SANDBOX
 from tests.redteam import ATTACKS, NOTHING, RIGHT, SPOILS_ITS_OWN_KERNEL, in_function, tiny
 from tests.test_grade import GOOD

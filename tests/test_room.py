@@ -40,7 +40,7 @@ def test_only_the_room_is_there(forks: bool, monkeypatch: pytest.MonkeyPatch) ->
         "import os, autograder, importlib\n"
         f"assert os.listdir({str(ROOM.parent)!r}) == ['student'], os.listdir({str(ROOM.parent)!r})\n"
         "from autograder import check, datasets, figures, training\n"
-        "from autograder.training import Recipe, train_mlp\n"
+        "from autograder.student.training import Recipe, train_mlp\n"
         "from autograder.assignments.dropout.network import Dropout\n"
         "from autograder.assignments.batchnorm.network import BatchNorm, fresh\n"
         "check.dropout_mask(print)\n"

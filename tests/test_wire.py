@@ -121,7 +121,10 @@ def test_own_dataclasses_travel_only_towards_the_student() -> None:
     with pytest.raises(WireError):
         wire.loads(message_of(extension(Kind.OBJECT, ["os.system", {}])), own=True)
     with pytest.raises(WireError):
-        wire.loads(message_of(extension(Kind.OBJECT, [wire.OWN + "networks.dropout.Nothing", {}])), own=True)
+        wire.loads(
+            message_of(extension(Kind.OBJECT, [wire.OWN + "networks.dropout.Nothing", {}])),
+            own=True,
+        )
 
 
 @given(st.binary(max_size=300))

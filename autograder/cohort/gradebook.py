@@ -11,44 +11,83 @@ import functools
 import json
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import nbgrader.api
+from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.apps.baseapp import NbGrader
-from nbgrader.converters import Autograde
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.utils import setenv
+from sqlalchemy.exc import OperationalError
 
-from autograder.cohort.work import Done
 from autograder.engine.messages import _
-from autograder.nbgrader_plugins import EXAMINED, Examine
+from autograder.examiner.errors import CouldNotGrade
+from autograder.examiner.grade import NotebookGrade
+from autograder.examiner.handed_in import OF_THE_MACHINE
+from autograder.examiner.pipeline import ours
+from autograder.nbgrader_converter import Converter
+from autograder.nbgrader_plugins import Examine
 
-DONE_BEFORE = ("ClearOutput", "OverwriteKernelspec", "CheckCellMetadata")
-"""Steps of nbgrader's converter that change nothing in a notebook which was rebuilt from the course's."""
+DONE_BEFORE = ("Rebuild", "Examine", "ClearOutput", "OverwriteKernelspec", "CheckCellMetadata")
+"""Steps of nbgrader's converter that were done where the notebook was examined, or change nothing in it."""
 
 
 class NotReady(RuntimeError):
     """The course cannot be graded as it is; the message says what to do."""
 
 
-class OnePass(Autograde):  # type: ignore[misc]
-    """nbgrader's converter for notebooks that were examined: with all its steps, but without a file in between."""
+class OneNotebook(Converter):
+    """nbgrader's converter for one notebook that was examined before: errors are raised, not logged."""
 
-    def _init_preprocessors(self) -> None:
-        self.exporter._preprocessors = []
-        self.exporter.optimistic_validation = True  # after the last step instead of after each
-        for step in (*self.sanitize_preprocessors, *self.autograde_preprocessors):
-            self.exporter.register_preprocessor(step)
+    examined: NotebookNode
 
-    def convert_single_notebook(self, notebook_filename: str) -> None:
-        """Convert one notebook."""
-        self._init_preprocessors()
-        with setenv(NBGRADER_EXECUTION="autograde"):
-            super(Autograde, self).convert_single_notebook(notebook_filename)
+    def init_notebooks(self) -> None:
+        """Find the one submission; nbgrader would take its student's name for a pattern."""
+        folder = self._format_source(self.coursedir.assignment_id, self.coursedir.student_id)
+        self.assignments = {folder: sorted(str(path) for path in Path(folder).glob("*.ipynb"))}
+
+    def convert_notebooks(self) -> None:
+        """Convert the notebook; what was written of it is removed if that fails."""
+        about = self.coursedir.assignment_id, self.coursedir.student_id
+        (self.notebooks,) = self.assignments.values()
+        try:
+            self.init_destination(*about)
+            self.run_pre_convert_hook()
+            self.init_assignment(*about)
+            for name in self.notebooks:
+                self.convert_single_notebook(name)
+            self.set_permissions(*about)
+            self.run_post_convert_hook()
+        except BaseException:
+            shutil.rmtree(self._format_dest(*about), ignore_errors=True)
+            raise
+
+    def steps(self) -> list[Any]:
+        """Return the steps that were not done yet."""
+        before, after = (
+            [step for step in steps if not str(step).endswith(DONE_BEFORE)]
+            for steps in (self.sanitize_preprocessors, self.autograde_preprocessors)
+        )
+        return [*before, self._require_unchanged, *after]
+
+    def read(self, path: Path) -> NotebookNode:
+        """Return the notebook that was examined."""
+        return self.examined
+
+    def _require_unchanged(
+        self, nb: NotebookNode, resources: dict[str, Any]
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        ours = [(cell.cell_type, cell.source) for cell in nb.cells]
+        if ours != [(cell.cell_type, cell.source) for cell in self.examined.cells]:
+            raise NotReady(
+                _("source/{name} is not what the gradebook has: run `nbgrader generate_assignment {name}`")
+                .format(name=self.coursedir.assignment_id)
+            )  # fmt: skip
+        return nb, resources
 
 
 class Writer:
@@ -69,16 +108,13 @@ class Writer:
         self._app.log.setLevel(logging.CRITICAL)
         self.assignment = assignment
         self.directory = CourseDirectory(parent=self._app)
-        self._converter = OnePass(coursedir=self.directory, parent=self._app)
+        self._converter = OneNotebook(coursedir=self.directory, parent=self._app)
         self._converter.force = True
         names = [str(p) for p in self._converter.autograde_preprocessors]
         if not any("Examine" in name for name in names):
             raise NotReady(
                 _("nbgrader_config.py does not grade with the examiner (autograder...Examine)")
             )
-        for steps in ("sanitize_preprocessors", "autograde_preprocessors"):
-            kept = [p for p in getattr(self._converter, steps) if not str(p).endswith(DONE_BEFORE)]
-            setattr(self._converter, steps, kept)
         self._engine = functools.cache(nbgrader.api.create_engine)
         self._root = course
         with self._gradebook() as gradebook:
@@ -114,27 +150,27 @@ class Writer:
                 for submission in gradebook.assignment_submissions(self.assignment)
             }
 
-    def write(self, student: str, done: Done) -> None:
+    def write(self, student: str, done: NotebookGrade) -> None:
         """Write a result into the gradebook and as an autograded notebook; again is the same as once.
 
         Raises
         ------
         NotReady
-            If nbgrader could not.
+            If nothing can be written: the database is locked, or there is no room.
+        CouldNotGrade
+            If nbgrader could not write this result.
         """
-        EXAMINED[student, self.assignment] = nbformat.from_dict(json.loads(done.notebook))
+        self._converter.examined = nbformat.from_dict(json.loads(done.notebook))
         self.directory.assignment_id, self.directory.student_id = self.assignment, student
         try:
-            with inside(self._root), contextlib.redirect_stderr(None), self._one_engine():
+            with ours(), inside(self._root), contextlib.redirect_stderr(None), self._one_engine():
                 self._converter.start()
-        except Exception as error:
-            raise NotReady(
-                _("{student}: nbgrader could not write the result ({error})").format(
-                    student=student, error=error
-                )
-            ) from error
-        finally:
-            del EXAMINED[student, self.assignment]
+        except CouldNotGrade as error:
+            cause = error.__cause__
+            of_all = isinstance(cause, OSError) and cause.errno in OF_THE_MACHINE
+            if of_all or isinstance(cause, NotReady | OperationalError):
+                raise NotReady(f"{student}: {cause}") from error
+            raise
 
     @contextlib.contextmanager
     def _one_engine(self) -> Iterator[None]:

@@ -7,7 +7,9 @@ as they come, and written by this process alone.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
+import json
 import logging
 import os
 import signal
@@ -24,35 +26,44 @@ import dask
 from distributed import Client, KilledWorker, LocalCluster, as_completed
 from tqdm import tqdm
 
-from autograder.cohort.gradebook import NotReady, Writer, inside
+from autograder.cohort.gradebook import NotReady, Writer
 from autograder.cohort.store import Store
-from autograder.cohort.work import Done, Work, examine_work
+from autograder.cohort.work import Work, examine_work, versions
 from autograder.engine.messages import _
-from autograder.examiner import sandbox
-from autograder.examiner.grade import Course, State
-from autograder.nbgrader_plugins import rename_submission
+from autograder.examiner import handed_in, sandbox
+from autograder.examiner.errors import CouldNotGrade
+from autograder.examiner.grade import NotebookGrade, State
+from autograder.examiner.pipeline import Course, ours
+from autograder.examiner.plain import plain
+from autograder.examiner.rebuild import rebuild
+from autograder.foreign import line
 from autograder.secret import course_secret, student_key
 from autograder.student import datasets
 
-ALL_GRADED, SOME_NOT, COULD_NOT, INTERRUPTED = 0, 1, 2, 130
+ALL_GRADED, SOME_NOT, COULD_NOT, RUN_AGAIN, INTERRUPTED = 0, 1, 2, 3, 130
 WORKER_MEMORY = "3GiB"  # PyTorch and the data set need 0.5; kernels are processes of their own
 AHEAD = 3  # pieces of work per core that are on their way
 
 
 @dataclass
 class Batch:
-    """What became of the submissions of a run, by student."""
+    """What became of the submissions of a run, by student.
 
-    done: dict[str, Done] = field(default_factory=dict)
+    ``failed`` says why there was nothing to grade, ``again`` what went wrong that is not the student's doing:
+    nothing is kept of that, and the next run tries again.
+    """
+
+    done: dict[str, NotebookGrade] = field(default_factory=dict)
     unchanged: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    again: dict[str, str] = field(default_factory=dict)
 
     def not_graded(self) -> dict[str, str]:
         """Return the students without a grade of their work, and why."""
-        found = dict(self.failed)
+        found = self.failed | self.again
         for student, done in self.done.items():
-            for grade in done.grades:
-                if grade.state == State.NOT_GRADED.value:
+            for grade in done.cells:
+                if grade.state is State.NOT_GRADED:
                     found.setdefault(student, grade.says)
         return found
 
@@ -87,7 +98,7 @@ def autograde(
     batch = Batch()
     try:
         writer = Writer(root, assignment)
-        works, batch.failed = prepare(root, writer, students)
+        works = prepare(root, writer, students, batch)
         if scheduler is None:
             sandbox.require(writer.examine.isolation)
         interrupted = interrupts()
@@ -110,9 +121,11 @@ def autograde(
         )
         return INTERRUPTED
     except (NotReady, sandbox.NoSandbox, datasets.DatasetError, OSError) as error:
-        print(f"\nautograder: {error}", file=sys.stderr)
+        print(f"\nautograder: {line(error)}", file=sys.stderr)
         return COULD_NOT
-    print(table(batch))
+    print(plain(table(batch)))
+    if batch.again:
+        return RUN_AGAIN
     return SOME_NOT if batch.not_graded() else ALL_GRADED
 
 
@@ -129,10 +142,8 @@ def interrupts() -> Callable[[], bool]:
     return lambda: bool(pressed)
 
 
-def prepare(
-    root: Path, writer: Writer, students: Sequence[str]
-) -> tuple[list[Work], dict[str, str]]:
-    """Return the work for the submissions that are there, and why there is none for some students.
+def prepare(root: Path, writer: Writer, students: Sequence[str], batch: Batch) -> list[Work]:
+    """Return the work for the submissions that are there; the batch says why there is none for some students.
 
     Raises
     ------
@@ -143,7 +154,7 @@ def prepare(
     name = writer.assignment
     if not course.has_source or name not in course.notebooks:
         raise NotReady(_("there is no source/{name}").format(name=name))
-    text = course.notebooks[name].read_text(encoding="utf-8")
+    notebook, text = course.read(name), course.notebooks[name].read_text(encoding="utf-8")
     folders = {path.parent.name: path for path in sorted(root.glob(f"submitted/*/{name}"))}
     missing = [student for student in students if student not in folders]
     if missing or not folders:
@@ -151,22 +162,31 @@ def prepare(
         raise NotReady(_("nothing was handed in by {who}").format(who=who))
     secret, dataset = course_secret(root), datasets.load(n_train=1).name
     limits, isolation = writer.examine.limits(), writer.examine.isolation
-    works, failed = [], {}
+    works = []
     for student in students or folders:
-        notebooks = [str(p.relative_to(root)) for p in sorted(folders[student].glob("*.ipynb"))]
-        with inside(root):
-            rename_submission(name, student, notebooks)
-        mine = next((n for n in notebooks if Path(n).stem == name), None)
-        if mine is None:
-            failed[student] = _("the folder holds no notebook of this assignment")
+        try:
+            with ours():
+                if student != plain(student):
+                    raise CouldNotGrade(_("the name of the student's folder is not UTF-8 text"))
+                path = handed_in.choose(
+                    folders[student], name, lambda nb: rebuild(notebook, nb).recognised
+                )
+                if path is None:
+                    batch.failed[student] = _("the folder holds no notebook of this assignment")
+                    continue
+                submitted = handed_in.notebook_or_reason(
+                    functools.partial(handed_in.read_notebook, path)
+                )
+        except CouldNotGrade as error:
+            batch.again[student] = str(error)
             continue
         works.append(
             Work(
-                student, name, (root / mine).read_bytes(), text, student_key(secret, student),
-                dataset, limits, isolation,
+                student, name, json.dumps(submitted), text, student_key(secret, student), dataset,
+                limits, isolation, versions(),
             )
         )  # fmt: skip
-    return works, failed
+    return works
 
 
 def settle(
@@ -182,9 +202,9 @@ def settle(
             continue
         there = scores.get(work.student, {})
         notebook = writer.autograded(work.student)
-        if all(there.get(g.id) == g.points for g in done.grades) and store.is_written(
-            work.student, work.assignment, work.address(), notebook
-        ):
+        if all(
+            there.get(g.id) == g.points for g in done.cells if g.state is not State.MANUAL
+        ) and store.is_written(work.student, work.assignment, work.address(), notebook):
             batch.unchanged.append(work.student)
             batch.done[work.student] = done
         else:
@@ -193,9 +213,13 @@ def settle(
     return todo
 
 
-def commit(work: Work, done: Done, writer: Writer, store: Store, batch: Batch) -> None:
+def commit(work: Work, done: NotebookGrade, writer: Writer, store: Store, batch: Batch) -> None:
     """Write a result into the gradebook, and note that it is there."""
-    writer.write(work.student, done)
+    try:
+        writer.write(work.student, done)
+    except CouldNotGrade as error:
+        batch.again[work.student] = str(error)
+        return
     store.note_written(
         work.student, work.assignment, work.address(), writer.autograded(work.student)
     )
@@ -204,8 +228,8 @@ def commit(work: Work, done: Done, writer: Writer, store: Store, batch: Batch) -
 
 def examined(
     client: Client, works: Sequence[Work], batch: Batch
-) -> Iterator[tuple[Work, Done | None]]:
-    """Have work done and yield it with its result as it comes; None if nobody could do it.
+) -> Iterator[tuple[Work, NotebookGrade | None]]:
+    """Have work done and yield it with its result as it comes; None if it could not be done.
 
     Raises
     ------
@@ -236,9 +260,8 @@ def examined(
             if isinstance(error, sandbox.NoSandbox | datasets.DatasetError):
                 raise error
             killed = isinstance(error, KilledWorker)
-            batch.failed[work.student] = (
-                _("the process that graded it was killed, several times") if killed else repr(error)
-            )
+            says = _("the process that graded it was killed, several times")
+            batch.again[work.student] = says if killed else str(error) or repr(error)
         future.release()
         submit(1)
         yield work, done
@@ -278,10 +301,11 @@ def cluster(workers: int | None, scheduler: str | None, n: int) -> Iterator[Clie
 
 def table(batch: Batch) -> str:
     """Return what became of the batch, as a few lines of text."""
-    states = Counter(g.state for done in batch.done.values() for g in done.grades)
+    grades = [grade for done in batch.done.values() for grade in done.cells]
+    states = Counter(grade.state for grade in grades if grade.state is not State.MANUAL)
     lines = [
         _("{n} submissions: {done} graded, {unchanged} of them unchanged").format(
-            n=len(batch.done) + len(batch.failed),
+            n=len(batch.done) + len(batch.failed) + len(batch.again),
             done=len(batch.done),
             unchanged=len(batch.unchanged),
         )
@@ -301,5 +325,11 @@ def table(batch: Batch) -> str:
                 cells=", ".join(f"{count} {_(state)}" for state, count in states.most_common()),
             )
         )
-    lines += [f"  ✗ {student}: {why}" for student, why in sorted(batch.not_graded().items())]
+    lines += [f"  ✗ {line(who)}: {line(why)}" for who, why in sorted(batch.not_graded().items())]
+    if batch.again:
+        lines.append(
+            _(
+                "{n} could not be graded for a reason that is not theirs: run the command again"
+            ).format(n=len(batch.again))
+        )
     return "\n".join(lines)

@@ -9,10 +9,9 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
-from autograder.cohort.work import Done, Graded
+from autograder.examiner.grade import NotebookGrade
 
 
 class Store:
@@ -22,18 +21,18 @@ class Store:
         self._results = course / ".autograder" / "results"
         self._written = course / ".autograder" / "written"
 
-    def get(self, address: str) -> Done | None:
+    def get(self, address: str) -> NotebookGrade | None:
         """Return the result of work that was done before."""
         try:
-            data = json.loads(self._result(address).read_text(encoding="utf-8"))
-            grades = tuple(Graded(**grade) for grade in data.pop("grades"))
-            return Done(grades=grades, remarks=tuple(data.pop("remarks")), **data)
+            return NotebookGrade.from_dict(
+                json.loads(self._result(address).read_text(encoding="utf-8"))
+            )
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def put(self, address: str, done: Done) -> None:
+    def put(self, address: str, done: NotebookGrade) -> None:
         """Keep a result."""
-        replace_file(self._result(address), json.dumps(asdict(done)))
+        replace_file(self._result(address), json.dumps(done.to_dict()))
 
     def note_written(self, student: str, assignment: str, address: str, notebook: Path) -> None:
         """Note that gradebook and autograded notebook have the result of this address."""

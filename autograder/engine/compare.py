@@ -53,6 +53,7 @@ class Expectation(ABC):
 class Close(Expectation):
     """A numeric array equal to ``value`` within ``atol + rtol * |value|``, of the same shape.
 
+    Where ``value`` is infinite the array must hold the same infinity, where it is NaN, NaN.
     The default tolerances fit PyTorch's own rounding: it multiplies by ``1/(1-p)`` rounded to the
     tensor's dtype, so equality to the last bit is not to be had (float32: about 1e-7).
     """
@@ -75,8 +76,10 @@ class Close(Expectation):
             return False
         with np.errstate(all="ignore"):
             near = np.abs(actual - expected) <= self.atol + self.rtol * np.abs(expected)
-        # Where the expected value is infinite or NaN, so may be the other: their difference is NaN.
-        return bool(near.all() or (near | ~np.isfinite(expected)).all())
+        finite = np.isfinite(expected)
+        return bool(
+            (near & finite).all() or (near & finite | _same_special(actual, expected)).all()
+        )
 
     def same(self, one: Any, other: Any) -> bool:
         if not (is_numeric(one) and is_numeric(other)):
@@ -96,7 +99,7 @@ class Close(Expectation):
             return _("shape {got} instead of {expected}").format(
                 got=got.shape, expected=expected.shape
             ), math.inf
-        bad = ~np.isfinite(got) & np.isfinite(expected)
+        bad = ~np.isfinite(got) & ~_same_special(got, expected)
         if bad.any():
             return _("{n} of {size} values are {what}").format(
                 n=int(bad.sum()),
@@ -105,7 +108,15 @@ class Close(Expectation):
             ), math.inf
         with np.errstate(all="ignore"):
             error = np.abs(got - expected) / (self.atol + self.rtol * np.abs(expected))
-        return describe_difference(expected, got, error), float(np.max(error))
+            special = np.where(_same_special(got, expected), 0.0, np.inf)
+            error = np.where(np.isfinite(expected), error, special)
+            return describe_difference(expected, got, error), float(np.max(error))
+
+
+def _same_special(one: Any, other: Any) -> NDArray[np.bool_]:
+    """Tell where both arrays hold the same infinity, or both NaN."""
+    both_nan = np.isnan(one) & np.isnan(other)
+    return np.asarray(both_nan | ((one == other) & np.isinf(other)))
 
 
 @dataclass(frozen=True)
@@ -156,12 +167,12 @@ class Is(Expectation):
 
 @dataclass(frozen=True)
 class Raises(Expectation):
-    """An exception of the type called ``type``: the observed value is a :class:`Raised`."""
+    """An exception of the type called ``type``, or of a subclass: the observed value is a :class:`Raised`."""
 
     type: str
 
     def mismatch(self, actual: Any) -> Mismatch | None:
-        if isinstance(actual, Raised) and actual.type == self.type:
+        if isinstance(actual, Raised) and self.type in (actual.type, *actual.bases):
             return None
         got = str(actual) if isinstance(actual, Raised) else _("no exception: it returned a result")
         return Mismatch(self.type, got, "", math.inf)

@@ -39,12 +39,16 @@ class Case:
     beside:
         Per observed value what is printed when that value is the one that is shown, name → value: of
         a long computation only the step at which it goes wrong.
+    only:
+        Name of the one aspect that judges this case; empty for all aspects that share it. For edge
+        cases: who gets one wrong loses the aspect that is about it, and no other.
     """
 
     label: str
     given: Mapping[str, Any]
     show: tuple[str, ...] = ()
     beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    only: str = ""
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -79,6 +83,12 @@ class Aspect:
     explains:
         Whether a known mistake is looked for in what was seen; False where repeating the observation
         for every catalogue entry would take too long.
+    main:
+        Whether it is the main idea of the function: who fails it gets at most
+        :data:`.scoring.MAIN_IDEA` of the check's points.
+    contract:
+        Whether a function that does nothing of what was asked can have it (keeping the input as it is,
+        refusing what is invalid). It earns only if an aspect holds for which one has to do something.
     """
 
     name: str
@@ -89,6 +99,8 @@ class Aspect:
     expect: Callable[[Case, Observation], Mapping[str, Expectation]]
     judges: tuple[str, ...] = ()
     explains: bool = True
+    main: bool = False
+    contract: bool = False
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import numpy as np
 
 from autograder.engine.compare import show
 from autograder.engine.messages import _
+from autograder.engine.scoring import MAIN_IDEA, share_of
 
 MIME = "application/vnd.autograder.result+json"
 WIDTH = 100
@@ -28,6 +29,8 @@ class AspectResult:
     says: str
     weight: float
     passed: bool
+    main: bool = False
+    contract: bool = False
 
 
 @dataclass(frozen=True)
@@ -109,11 +112,8 @@ class CheckResult:
 
     @property
     def score(self) -> float:
-        """Weight of the aspects that hold over the weight of all; all or nothing if not ``partial``."""
-        if not self.partial:
-            return float(self.passed)
-        total = sum(a.weight for a in self.aspects)
-        return sum(a.weight for a in self.aspects if a.passed) / total if total else 0.0
+        """The share of the points that this run alone would earn; see :mod:`.scoring`."""
+        return share_of([self]).value
 
     def summary(self) -> str:
         """Return one line: what was checked and how much of it holds."""
@@ -131,6 +131,12 @@ class CheckResult:
             total=sum(a.weight > 0 for a in self.aspects),
             percent=100 * self.score,
         )
+
+    def limit(self) -> str:
+        """Return why the aspects that hold earn less than their weight, in one sentence, or nothing."""
+        share = share_of([self])
+        missing = ", ".join(share.missing)
+        return share.limit and _(share.limit).format(percent=100 * MAIN_IDEA, aspects=missing)
 
     def reason(self) -> str:
         """Return the shortest explanation of a failure: the named mistake, the note, or the aspect."""
@@ -168,15 +174,17 @@ class CheckResult:
         lines = [self.summary(), *remark, _fit(f"  ✗ {failed[0].name}: {_(failed[0].says)}")]
         if failed[1:]:
             lines.append(_fit("  ✗ " + ", ".join(a.name for a in failed[1:])))
-        if held:
-            lines.append(_fit("  ✓ " + ", ".join(a.name for a in held)))
-        if self.failure:
-            lines += [_fit(line) for line in self.failure.lines()]
+        case = [_fit(line) for line in self.failure.lines()] if self.failure else []
         tail = [self.note] if self.note else [self._probably(m) for m in self.named]
-        for says in tail:
-            wrapped = textwrap.wrap(says, WIDTH, subsequent_indent="  ")
-            if len(lines) + len(wrapped) <= MAX_LINES:
-                lines += wrapped
+        tail.insert(1, self.limit())
+        wrapped = [textwrap.wrap(says, WIDTH, subsequent_indent="  ") for says in tail]
+        first = len(lines) + len(case) + sum(map(len, wrapped[:2]))
+        if held and first < MAX_LINES:  # else the reasons need the room
+            lines.append(_fit("  ✓ " + ", ".join(a.name for a in held)))
+        lines += case
+        for says in wrapped:
+            if len(lines) + len(says) <= MAX_LINES:
+                lines += says
         return "\n".join(lines)
 
     def html(self) -> str:
@@ -190,6 +198,8 @@ class CheckResult:
         out = [f"<b>{esc(self.summary())}</b>"]
         if self.remark:
             out.append(f"<p>{esc(self.remark)}</p>")
+        if limit := self.limit():
+            out.append(f"<p>{esc(limit)}</p>")
         if self.passed:
             out.append(
                 f"<details><summary>{esc(_(self.proves))}</summary><table>{rows}</table></details>"
@@ -236,7 +246,12 @@ class CheckResult:
                 hidden=bool(data["hidden"]),
                 aspects=tuple(
                     AspectResult(
-                        str(a["name"]), str(a["says"]), float(a["weight"]), a["passed"] is True
+                        str(a["name"]),
+                        str(a["says"]),
+                        float(a["weight"]),
+                        a["passed"] is True,
+                        a["main"] is True,
+                        a["contract"] is True,
                     )
                     for a in data["aspects"]
                 ),

@@ -85,7 +85,8 @@ def _run(
         proves=check.proves,
         hidden=hidden_seed is not None,
         aspects=tuple(
-            AspectResult(a.name, a.says, a.weight, a.name not in failed) for a in check.aspects
+            AspectResult(a.name, a.says, a.weight, a.name not in failed, a.main, a.contract)
+            for a in check.aspects
         ),
         failure=_failure(first) if first and ending != "not written" else None,
         named=named,
@@ -125,7 +126,9 @@ def run_trials(
         judged = (*look, aspect.expect)
         if judged not in expected:
             expected[judged] = [expected_of(aspect, *c) for c in zip(cases, seen, strict=False)]
-        trials += map(partial(judge, aspect), cases, seen, expected[judged])
+        for case, observed, wanted in zip(cases, seen, expected[judged], strict=False):
+            if case.only in ("", aspect.name):
+                trials.append(judge(aspect, case, observed, wanted))
         if ended is not None:
             raise ended
         complete.add(aspect.name)
@@ -180,6 +183,7 @@ def _note(check: Check, ending: Ending) -> str:
         return _("{names}: not written yet (NotImplementedError).").format(names=names)
     if ending == "out of time":
         return _(
-            "{names} did not finish within {seconds:g} s: is there a loop that never ends?"
+            "{names} did not finish within {seconds:g} s. Either a loop never ends, or each call does far "
+            "more than it has to, such as going through all earlier calls again."
         ).format(names=names, seconds=check.seconds)
     return ""

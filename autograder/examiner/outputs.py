@@ -1,118 +1,81 @@
-"""What stands in a notebook after it was examined? Outputs in the form that nbgrader scores and people read."""
+"""What stands in a cell after it was examined? Outputs in the form that nbgrader scores and people read."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 from nbformat import NotebookNode
-from nbformat.v4 import new_notebook, new_output
+from nbformat.v4 import new_output
 
 from autograder.engine.messages import _
-from autograder.examiner import cells
-from autograder.examiner.grade import CellGrade, Outcome, State, examine, score
-from autograder.examiner.kernel import Ending, Execution, Limits
-from autograder.examiner.rebuild import Rebuilt, rebuild
-from autograder.examiner.sandbox import Isolation
-from autograder.secret import hidden_cases
+from autograder.examiner.grade import CellGrade
+from autograder.examiner.handed_in import PICTURES, is_picture
+from autograder.examiner.kernel import Ending, Execution
+from autograder.examiner.plain import plain
 
-PICTURES = ("image/png", "image/jpeg")
-UNREADABLE = "autograder_unreadable"  # metadata of a notebook: why it cannot be graded
-STATE = "autograder"  # metadata of the output that holds the points: state and reason
-
-
-def rebuilt_notebook(course: NotebookNode, submitted: NotebookNode, assignment: str) -> Rebuilt:
-    """Rebuild a submission; where it cannot be graded, its notebook's metadata say why.
-
-    ``submitted`` may be what :func:`notebook_or_reason` returned.
-    """
-    result = rebuild(course, submitted)
-    reason = submitted.metadata.get(UNREADABLE) or result.refusal(assignment)
-    if reason:
-        result.notebook.metadata[UNREADABLE] = str(reason)
-    return result
-
-
-def notebook_or_reason(read: Callable[[], NotebookNode]) -> NotebookNode:
-    """Read what was handed in; what is no notebook becomes an empty one that says why."""
-    try:
-        return read()
-    except cells.UnreadableNotebook as error:
-        return new_notebook(metadata={UNREADABLE: str(error)})
-
-
-def examine_into(
-    nb: NotebookNode, limits: Limits, isolation: Isolation, key: str
-) -> list[CellGrade]:
-    """Examine a rebuilt notebook, write outputs into its cells, and return the grades of its tests.
-
-    Parameters
-    ----------
-    nb:
-        The notebook, changed in place.
-    limits, isolation:
-        See :func:`autograder.examiner.grade.examine`.
-    key:
-        The student's key, from which hidden cases are drawn; see :mod:`autograder.secret`.
-    """
-    reason = nb.metadata.get(UNREADABLE)
-    with hidden_cases(key):
-        done = None if reason else examine(nb.cells, limits, isolation)
-    grades = []
-    for i, cell in enumerate(nb.cells):
-        if cells.is_test(cell):
-            refused = Outcome(state=State.NOT_GRADED, says=str(reason))
-            grade = score(cell, done.tests.get(i) if done else refused)
-            cell.outputs = verdict(grade)
-            grades.append(grade)
-        elif done and i in done.executions:
-            cell.outputs = harmless(done.executions[i])
-    return grades
+STATE = "autograder"  # metadata of the output that holds the points: the cell's grade
 
 
 def verdict(grade: CellGrade) -> list[NotebookNode]:
     """Return the outputs of a test cell: the results of its checks and, as its result, the points.
 
-    The points carry the state and the reason as metadata, for feedback and for other tools.
+    The points carry the grade as metadata, without the results, for feedback and for other tools.
     """
     outputs = [
-        new_output("display_data", data=result._repr_mimebundle_()) for result in grade.results
+        new_output("display_data", data=plain(result._repr_mimebundle_()))
+        for result in grade.results
     ]
     if not grade.results:
         text = _("{state}: {says}").format(state=_(grade.state.value), says=grade.says)
-        outputs.append(new_output("display_data", data={"text/plain": text}))
+        outputs.append(new_output("display_data", data={"text/plain": plain(text)}))
+    stated = {key: value for key, value in grade.to_dict().items() if key != "results"}
     points = new_output(
         "execute_result",
         data={"text/plain": f"{grade.points:g}"},
-        metadata={STATE: {"state": grade.state.value, "says": grade.says}},
+        metadata={STATE: stated},
         execution_count=1,
     )
     return [*outputs, points]
 
 
 def harmless(execution: Execution) -> list[NotebookNode]:
-    """Return a cell's outputs without anything that a page would run: text and pictures only."""
+    """Return a cell's outputs without anything that a page would run or a file not take: text and pictures."""
     kept = []
     for output in execution.outputs:
-        if output.output_type in ("display_data", "execute_result"):
-            output.data = {k: v for k, v in output.data.items() if _is_harmless(k, v)}
-            output.metadata = {}
-            if not output.data:
-                continue
-        kept.append(output)
+        match output.output_type:
+            case "stream":
+                name = "stderr" if output.get("name") == "stderr" else "stdout"
+                kept.append(new_output("stream", name=name, text=_string(output.get("text"))))
+            case "error":
+                lines = output.get("traceback")
+                kept.append(
+                    new_output(
+                        "error",
+                        ename=_string(output.get("ename")),
+                        evalue=_string(output.get("evalue")),
+                        traceback=list(map(_string, lines)) if isinstance(lines, list) else [],
+                    )
+                )
+            case "display_data" | "execute_result" as kind:
+                data = _harmless(output.get("data"))
+                count = {"execution_count": 1} if kind == "execute_result" else {}
+                kept += [new_output(kind, data=data, **count)] if data else []
     if execution.ending is not Ending.FINISHED:
         kept.append(new_output("stream", name="stdout", text=f"[{execution.ending.value}]\n"))
     return kept
 
 
-def _is_harmless(kind: str, value: Any) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:  # pages put pictures into an attribute as they are
-        return kind == "text/plain" or (
-            kind in PICTURES and bool(base64.b64decode("".join(value.split()), validate=True))
-        )
-    except (binascii.Error, ValueError):
-        return False
+def _string(value: Any) -> str:
+    return str(plain(value)) if isinstance(value, str) else ""
+
+
+def _harmless(data: Any) -> dict[str, str]:
+    """Return what can be shown of an output's data: type → text."""
+    given = data if isinstance(data, Mapping) else {}
+    texts = {kind: given[kind] for kind in ("text/plain", *PICTURES) if kind in given}
+    return {
+        kind: _string(text)
+        for kind, text in texts.items()
+        if isinstance(text, str) and (kind == "text/plain" or is_picture(text))
+    }

@@ -18,6 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from autograder.engine.messages import _
 from autograder.examiner import cells
+from autograder.examiner.handed_in import REMARKS
 
 STUB = "raise NotImplementedError()"
 
@@ -50,18 +51,19 @@ def rebuild(course: NotebookNode, submitted: NotebookNode) -> Rebuilt:
     course:
         The instructor's notebook (with hidden tests) or the released one.
     submitted:
-        What the student handed in, read by :func:`autograder.examiner.cells.read_notebook`.
+        What the student handed in, read by :func:`autograder.examiner.handed_in.read_notebook`.
     """
-    result = Rebuilt(copy.deepcopy(course))
+    result = Rebuilt(copy.deepcopy(course), remarks=list(submitted.metadata.get(REMARKS, ())))
     ours = result.notebook.cells
     taken: dict[int, NotebookNode] = {}
     added: dict[int, list[NotebookNode]] = defaultdict(list)
     index = {name: i for i, our in enumerate(ours) if (name := cells.grade_id(our))}
+    known = [_Known.of(our) for our in ours]
     place = -1  # index of the course's cell after which an added cell goes
     for cell in submitted.cells:
         i = index.get(cells.grade_id(cell))
         if i is None:
-            i = _recognise(ours, cell, taken)
+            i = _recognise(known, cell, taken)
         if i is None:
             if cell.cell_type in ("code", "markdown") and cell.source.strip():
                 added[place].append(cell)
@@ -101,23 +103,40 @@ def rebuild(course: NotebookNode, submitted: NotebookNode) -> Rebuilt:
     if missing_tests:
         names = ", ".join(missing_tests)
         result.remarks.append(_("missing test cells are restored: {names}").format(names=names))
+    if result.missing:
+        names = ", ".join(result.missing)
+        result.remarks.append(_("missing solution cells: {names}").format(names=names))
+    result.remarks = list(dict.fromkeys(result.remarks))
     return result
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What one cell of the course's is recognised by: its id and type, its functions, or else its text."""
+
+    id: str
+    cell_type: str
+    functions: frozenset[str]
+    text: str
+
+    @classmethod
+    def of(cls, our: NotebookNode) -> _Known:
+        written = cells.is_solution(our)
+        functions = cells.defined_functions(our.source) if written else ()
+        text = "" if written else cells.public_part(our.source)
+        return cls(our.get("id", ""), our.cell_type, frozenset(functions), text)
+
+
 def _recognise(
-    ours: list[NotebookNode], cell: NotebookNode, taken: dict[int, NotebookNode]
+    known: list[_Known], cell: NotebookNode, taken: dict[int, NotebookNode]
 ) -> int | None:
     """Return the index of the course's cell that a cell without a known id of nbgrader's is a version of."""
-    for i, our in enumerate(ours):
-        if cell.id and our.get("id") == cell.id and our.cell_type == cell.cell_type:
+    for i, our in enumerate(known):
+        if cell.id and our.id == cell.id and our.cell_type == cell.cell_type:
             return i
     source, defines = cell.source.strip(), cells.defined_functions(cell.source)
-    for i, our in enumerate(ours):
-        if i in taken:
-            continue
-        if cells.is_solution(our) and cells.defined_functions(our.source) & defines:
-            return i
-        if source and not cells.is_solution(our) and cells.public_part(our.source) == source:
+    for i, our in enumerate(known):
+        if i not in taken and (our.functions & defines or (source and our.text == source)):
             return i
     return None
 
@@ -128,6 +147,8 @@ def _is_students(our: NotebookNode) -> bool:
 
 
 def _edited(our: NotebookNode, cell: NotebookNode) -> bool:
+    if len(cell.source) > 2 * len(our.source) + 1000:
+        return True  # what is much longer need not be looked through
     return cells.public_part(our.source) != cells.public_part(cell.source)
 
 

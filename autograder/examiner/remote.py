@@ -22,17 +22,29 @@ import numpy as np
 from greenlet import getcurrent, greenlet
 
 from autograder.engine.declare import Functions
-from autograder.engine.limits import OutOfTime, remaining
+from autograder.engine.limits import (
+    PATIENCE,
+    MachineTooBusy,
+    OutOfTime,
+    measured_by,
+    remaining,
+)
 from autograder.engine.messages import _
 from autograder.examiner import shared
-from autograder.examiner.kernel import Kernel
+from autograder.examiner.kernel import BEGIN_SECONDS, DEATH_SECONDS, Ending, Kernel, require_time
+from autograder.examiner.meter import TICK, Meter
 from autograder.student import wire
 from autograder.student.outcome import GLOBAL_SEED, kept_global_random_state
-from autograder.student.server import CHUNK, GlobalState, framed, unframed
+from autograder.student.server import CHUNK, HEADER, GlobalState, framed, unframed
 
 LARGE = 1_000_000  # bytes; arrays of this size are sent once per channel
-TICK = 0.5  # seconds after which a waiting examiner looks whether the kernel is still there
 ACCEPT_SECONDS = 5.0  # an idle kernel connects within milliseconds
+LOOK_AGAIN = 0.05
+MAX_REPLY = 32_000_000  # bytes of one reply, and of its part that is not arrays
+MAX_REPLY_TEXT = 2_000_000
+MAX_REPLIES = 256_000_000  # likewise of all replies on one channel
+MAX_REPLIES_TEXT = 20_000_000
+NAME, SAYS, WHERE, PRINTED = 80, 2000, 500, 2000  # characters of what comes with a reply
 
 Seen = TypeVar("Seen")
 
@@ -48,8 +60,8 @@ class RemoteFailure(Exception):
     @classmethod
     def of(cls, name: str, message: str, where: str) -> RemoteFailure:
         """Build the exception for a type name, a message and a line of the student's code."""
-        safe = name[:80] if name.isidentifier() else "Exception"
-        failure: RemoteFailure = type(safe, (cls,), {"where": where})(message)
+        safe = name[:NAME] if name.isidentifier() else "Exception"
+        failure: RemoteFailure = type(safe, (cls,), {"where": where[:WHERE]})(message[:SAYS])
         return failure
 
 
@@ -110,9 +122,15 @@ class Channel:
     """A connection to the student's process, for one test cell."""
 
     def __init__(
-        self, connection: socket.socket, alive: Callable[[], bool], seconds: float
+        self,
+        connection: socket.socket,
+        alive: Callable[[], bool],
+        seconds: float,
+        meter: Meter,
     ) -> None:
         self._connection, self._alive, self._seconds = connection, alive, seconds
+        self._meter = meter
+        self._room, self._text_room = MAX_REPLIES, MAX_REPLIES_TEXT
         self._stored: dict[int, tuple[Any, wire.Token]] = {}
         self._state: GlobalState | None = None  # that NumPy has here and over there
         self._received = bytearray()
@@ -120,6 +138,7 @@ class Channel:
         self._unanswered = 0  # number of those that were
         self._gathering = False
         self.broken = False
+        self.hung_up = False  # the other side closed the connection, or is gone
 
     def request(self, function: str, arguments: list[Any], keywords: dict[str, Any]) -> Reply:
         """Have a function called and return the decoded reply.
@@ -196,31 +215,69 @@ class Channel:
         while self._requests and (not batch or len(batch) + len(self._requests[0]) <= CHUNK):
             batch += self._requests.popleft()
             self._unanswered += 1
-        self._connection.sendall(batch)
+        rest = memoryview(batch)
+        with self._waiting() as check:
+            while rest:
+                check()
+                with contextlib.suppress(TimeoutError):
+                    rest = rest[self._connection.send(rest) :]
 
     def _reply(self) -> Reply:
-        deadline = time.monotonic() + self._seconds
-        timeout = None
-        while (reply := unframed(self._received)) is None:
-            if (left := remaining()) <= 0:
-                raise OutOfTime
-            if time.monotonic() > deadline:
-                raise OSError("no reply in time")
-            if timeout != (timeout := min(TICK, left)):
-                self._connection.settimeout(timeout)
-            try:
-                chunk = self._connection.recv(CHUNK)
-            except TimeoutError:
-                if not self._alive():
-                    raise OSError("the kernel is gone") from None
-                continue
-            if not chunk:
-                raise OSError("the kernel hung up")
-            self._received += chunk
+        with self._waiting() as check:
+            while (reply := self._arrived()) is None:
+                check()
+                with contextlib.suppress(TimeoutError):
+                    if not (chunk := self._connection.recv(CHUNK)):
+                        raise ConnectionError("the kernel hung up")
+                    self._received += chunk
         self._unanswered -= 1
         if self._received and not self._unanswered:
             raise wire.WireError("more than one reply")
+        self._room -= len(reply)
+        text = wire.text_bytes(reply)
+        self._text_room -= text
+        if min(self._room, self._text_room) < 0 or text > MAX_REPLY_TEXT:
+            raise wire.WireError("the replies are too large")
         return Reply.of(wire.loads(reply))
+
+    def _arrived(self) -> bytes | None:
+        """Take the next reply off what was received; None while it is not whole."""
+        head = self._received[: HEADER.size]
+        if len(head) == HEADER.size and HEADER.unpack(head)[0] > MAX_REPLY:
+            raise wire.WireError("a reply is too large")
+        return unframed(self._received)
+
+    @contextlib.contextmanager
+    def _waiting(self) -> Iterator[Callable[[], None]]:
+        """Have the meter count while we wait; yield a function that checks the limits on time."""
+        self._meter.start()
+        start, begin = self._meter.seconds, time.monotonic()
+        looked, every = begin, min(TICK, max(remaining(), LOOK_AGAIN))
+        self._connection.settimeout(every)
+        if remaining() <= 0:
+            raise OutOfTime
+
+        def check() -> None:
+            nonlocal looked
+            if (now := time.monotonic()) - looked < every:
+                return
+            looked, used = now, self._meter.tick() - start
+            if remaining() <= 0:
+                raise OutOfTime
+            if not self._alive():
+                raise ConnectionError("the kernel is gone")
+            if used > self._seconds:
+                raise OSError("no reply in time")
+            if now - begin > PATIENCE * self._seconds:
+                raise MachineTooBusy
+
+        try:
+            yield check
+        except (BrokenPipeError, ConnectionError):
+            self.hung_up = True
+            raise
+        finally:
+            self._meter.tick()
 
     def store(self, value: Any) -> Any:
         """Return the token that stands for a large array over there; it is sent, if at all, once."""
@@ -274,7 +331,7 @@ def take(reply: Reply, arguments: tuple[Any, ...]) -> Any:
     RemoteFailure
         If the function raised.
     """
-    sys.stdout.write(reply.printed[:2000])
+    sys.stdout.write(reply.printed[:PRINTED])
     try:
         for i, value in reply.changed:
             _change(arguments[i], value)
@@ -319,22 +376,41 @@ def channel(kernel: Kernel, seconds: float) -> Iterator[Channel]:
         except (
             OSError
         ) as error:  # the directory is the student's: full, say, or gone with the kernel
-            kernel.usable = False
+            kernel.ending = Ending.DIED
             raise KernelDied(_("the kernel does not answer")) from error
-        listener.settimeout(ACCEPT_SECONDS)
+        listener.settimeout(LOOK_AGAIN)
         kernel.begin(_serve(kernel.inside / "calls"))
-        try:
-            connection, _address = listener.accept()
-        except OSError as error:
-            kernel.finish(0.0)
-            raise KernelDied(_("the kernel does not answer")) from error
-    opened = Channel(connection, kernel.is_alive, seconds)
+        connection = _accepted(listener, kernel)
+    opened = Channel(connection, kernel.is_alive, seconds, kernel.meter)
     try:
-        yield opened
+        with measured_by(lambda: kernel.meter.seconds):
+            yield opened
     finally:
         connection.close()
-        patience = 0.0 if opened.broken else 5.0
-        kernel.finish(patience)
+        kernel.finish(DEATH_SECONDS if opened.hung_up or not opened.broken else 0.0)
+
+
+def _accepted(listener: socket.socket, kernel: Kernel) -> socket.socket:
+    """Wait for the kernel's connection.
+
+    Raises
+    ------
+    KernelDied
+        If it does not connect.
+    """
+    kernel.meter.start()
+    start, begin = kernel.meter.seconds, time.monotonic()
+    while True:
+        try:
+            return listener.accept()[0]
+        except TimeoutError:
+            used = kernel.meter.tick() - start
+            if kernel.has_ended() or used >= ACCEPT_SECONDS:
+                kernel.finish(BEGIN_SECONDS)
+                raise KernelDied(_("the kernel does not answer")) from None
+            require_time(used, ACCEPT_SECONDS, time.monotonic() - begin)
+        finally:
+            kernel.meter.tick()
 
 
 def _serve(path: Path) -> str:

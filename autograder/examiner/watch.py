@@ -179,7 +179,8 @@ def below(pid: int, most: int = 0) -> list[int]:
 
     Processes may be made faster than they can be counted.
     """
-    found, todo = [], children(pid)
+    found: list[int] = []
+    todo = children(pid)
     while todo and not 0 < most < len(found):
         found.append(todo.pop())
         todo += children(found[-1])

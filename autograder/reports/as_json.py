@@ -16,32 +16,23 @@ def document(reports: Sequence[NotebookGrade]) -> dict[str, Any]:
     ``format`` is the version of the document. Per notebook: ``path``, ``assignment``, ``graded`` with
     the ``reason`` if it was not, ``points`` and ``max_points`` of the automatically graded cells,
     ``manual_points``, ``remarks``, and per cell its ``id``, ``points``, ``max_points``, ``state``, a
-    sentence ``says``, the ``misconceptions`` that were recognised and every check's ``results``.
+    sentence ``says``, the ``misconceptions`` that were recognised and every check's ``results``. Where the
+    reason is not the submission's doing, ``try_again`` is true and there are no points (null).
     """
     return {"format": FORMAT, "notebooks": [_notebook(report) for report in reports]}
 
 
 def _notebook(report: NotebookGrade) -> dict[str, Any]:
     return {
-        "path": str(report.path),
+        "path": report.path,
         "assignment": report.assignment,
         "graded": report.graded,
         "reason": report.reason,
-        "points": report.points,
-        "max_points": report.max_points,
+        "try_again": report.ours,
+        "points": None if report.ours else report.points,
+        "max_points": None if report.ours else report.max_points,
         "manual_points": report.manual_points,
-        "remarks": report.remarks,
+        "remarks": list(report.remarks),
         "seconds": round(report.seconds, 2),
-        "cells": [
-            {
-                "id": cell.id,
-                "points": cell.points,
-                "max_points": cell.max_points,
-                "state": cell.state.value,
-                "says": cell.says,
-                "misconceptions": sorted({m.id for r in cell.results for m in r.named}),
-                "results": [r.to_dict() for r in cell.results],
-            }
-            for cell in report.cells
-        ],
+        "cells": [cell.to_dict() for cell in report.cells],
     }

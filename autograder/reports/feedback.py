@@ -6,21 +6,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import bleach
-from bleach.css_sanitizer import CSSSanitizer
+from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
+from traitlets.config import Config
 
 from autograder.engine.messages import _
 from autograder.examiner import cells
 from autograder.examiner.grade import State
 from autograder.examiner.outputs import STATE
+from autograder.reports import clean
 
 TEMPLATES = str(Path(__file__).parents[1] / "templates")
 KINDS = {State.PASSED: "passed", State.PARTIAL: "partial", State.MANUAL: "manual"}
-TAGS = frozenset(bleach.ALLOWED_TAGS) | {
-    "br", "dd", "del", "details", "div", "dl", "dt", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "img", "p",
-    "pre", "s", "span", "sub", "summary", "sup", "table", "tbody", "td", "th", "thead", "tr",
-}  # fmt: skip
+
+
+class FeedbackExporter(HTMLExporter):
+    """Makes the page that a student gets; for ``GenerateFeedback.exporter_class``.
+
+    A class of its own, since the settings of ``HTMLExporter`` are the Formgrader's as well.
+    """
+
+    def __init__(self, config: Config | None = None, **kwargs: Any) -> None:
+        ours = Config(
+            {
+                "FeedbackExporter": {
+                    **clean.SETTINGS,
+                    "filters": {
+                        **clean.SETTINGS["filters"],
+                        "translated": "autograder.reports.feedback.translated",
+                    },
+                    "template_name": "autograder_feedback",
+                    "extra_template_basedirs": [TEMPLATES],
+                }
+            }
+        )
+        merged = Config(config or {})
+        merged.merge(ours)
+        super().__init__(config=merged, **kwargs)  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True)
@@ -68,28 +90,3 @@ def prepare(cell: NotebookNode) -> None:
 def translated(message: str) -> str:
     """Return a sentence of the template, or a state, in the reader's language."""
     return _(message)
-
-
-def cleaned(html: str) -> str:
-    """Return HTML without scripts, handlers, forms, styles that cover the page, and foreign pictures."""
-    clean: str = bleach.clean(
-        html,
-        tags=TAGS,
-        attributes=_is_allowed,
-        protocols={"http", "https", "mailto", "data"},
-        css_sanitizer=CSSSanitizer(allowed_css_properties=["text-align", "color"]),
-    )
-    return clean
-
-
-def _is_allowed(tag: str, name: str, value: str) -> bool:
-    if tag == "img":
-        pictures = ("data:image/png;", "data:image/jpeg;", "data:image/gif;")
-        return name in ("alt", "title", "width", "height") or (
-            name == "src" and value.startswith(pictures)
-        )
-    if tag == "a":
-        return name in ("title", "id", "class") or (
-            name == "href" and not value.lower().lstrip().startswith("data:")
-        )
-    return name in ("class", "id", "style", "title", "open", "align")

@@ -6,6 +6,7 @@ import textwrap
 
 from autograder.engine.messages import _
 from autograder.examiner.grade import NotebookGrade, State
+from autograder.foreign import line
 
 SYMBOLS = {State.PASSED: "✓", State.PARTIAL: "◐", State.MANUAL: "…"}
 WIDTH = 100
@@ -14,20 +15,21 @@ WIDTH = 100
 def table(report: NotebookGrade) -> str:
     """Return a notebook's grade as text: a line per graded cell, the reasons, the total."""
     if not report.graded:
-        return f"{report.path}: " + _("could not be graded: {reason}.").format(reason=report.reason)
-    lines = [f"{report.path} ({report.assignment})"]
-    width = max((len(c.id) for c in report.cells), default=0)
+        reason = _("could not be graded: {reason}.").format(reason=line(report.reason))
+        return f"{line(report.path)}: {reason}"
+    lines = [f"{line(report.path)} ({line(report.assignment)})"]
+    width = max((len(line(c.id, 80)) for c in report.cells), default=0)
     for cell in report.cells:
-        mark = SYMBOLS.get(cell.state, "✗")
+        mark, name = SYMBOLS.get(cell.state, "✗"), line(cell.id, 80)
         if cell.state is State.MANUAL:
-            lines.append(
-                f"  {mark} {cell.id:{width}}     - / {cell.max_points:g}  {cell.state.value}"
-            )
+            lines.append(f"  {mark} {name:{width}}     - / {cell.max_points:g}  {cell.state.value}")
             continue
-        line = f"  {mark} {cell.id:{width}}  {cell.points:>5.4g} / {cell.max_points:g}"
-        lines.append(line if cell.state is State.PASSED else f"{line}  {cell.state.value}")
-        lines += textwrap.wrap(cell.says, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
-    lines += [f"  ! {remark}" for remark in report.remarks]
+        row = f"  {mark} {name:{width}}  {cell.points:>5.4g} / {cell.max_points:g}"
+        lines.append(row if cell.state is State.PASSED else f"{row}  {cell.state.value}")
+        lines += textwrap.wrap(
+            line(cell.says), WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6
+        )
+    lines += [f"  ! {line(remark)}" for remark in report.remarks]
     total = _("{points:g} of {maximum:g} points").format(
         points=report.points, maximum=report.max_points
     )

@@ -27,12 +27,14 @@ MAX_TEXT = 240
 class Raised:
     """An exception that a student function raised: two are alike when their types are.
 
-    An empty ``type`` stands for a result of the wrong kind, which ``message`` describes.
+    An empty ``type`` stands for a result of the wrong kind, which ``message`` describes. ``bases`` are the
+    names of the type's base classes, the nearest first, without ``object``.
     """
 
     type: str
     message: str
     where: str = ""
+    bases: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return shorten(": ".join(part for part in (self.type, self.message) if part))
@@ -79,7 +81,10 @@ def raised(error: BaseException) -> Raised:
         message = str(error)
     except Exception:
         message = ""
-    return Raised(type(error).__name__, message, where)
+    bases = getattr(error, "bases", None)  # likewise
+    if not isinstance(bases, tuple):
+        bases = tuple(base.__name__ for base in type(error).__mro__[1:-1])
+    return Raised(type(error).__name__, message, where, bases)
 
 
 @contextlib.contextmanager

@@ -87,6 +87,17 @@ def initial_parameters(
     ]
 
 
+def parameter_shapes(
+    sizes: tuple[int, ...], hidden: Hidden | None = None
+) -> list[tuple[tuple[int, ...], ...]]:
+    """Return per layer the shapes of its parameters, as :func:`initial_parameters` makes them."""
+    hidden, last = hidden or Hidden(), len(sizes) - 2
+    return [
+        ((n, m), (m,), *(a.shape for a in (hidden.initial(m, "float32") if i < last else ())))
+        for i, (n, m) in enumerate(itertools.pairwise(sizes))
+    ]
+
+
 def forward(
     parameters: Parameters,
     x: Array,
@@ -173,6 +184,7 @@ def train_mlp(
     steps: int | None = None,
     after_epoch: Callable[[int, Parameters], None] | None = None,
     after_step: Callable[[int, float], None] | None = None,
+    after_update: Callable[[int, Parameters], None] | None = None,
     progress: str = "",
 ) -> Parameters:
     """Train the MLP and return its parameters.
@@ -180,7 +192,7 @@ def train_mlp(
     Parameters
     ----------
     x, y:
-        Images (N, D), converted to ``recipe.dtype``, and integer labels (N,).
+        Images (N, D), converted batch by batch to ``recipe.dtype``, and integer labels (N,).
     recipe:
         Architecture, learning rate, seed and so on.
     hidden:
@@ -193,14 +205,15 @@ def train_mlp(
         Number of classes K.
     steps:
         Stop after so many steps instead of ``recipe.epochs`` epochs.
-    after_epoch, after_step:
-        Called with the epoch number and the parameters, and with the step number and the loss of its
-        minibatch (in nats, before the step); both numbers start at 1.
+    after_epoch, after_step, after_update:
+        Called with the epoch number and the parameters; with the step number and the loss of its
+        minibatch (in nats, before the step); and with the step number and the parameters after the
+        step. All numbers start at 1.
     progress:
         Label of a progress bar on standard output; none when empty.
     """
     hidden = hidden or Hidden()
-    x = x.astype(recipe.dtype)
+    x = np.asarray(x)  # functions get plain arrays, from a mapped file too
     parameters = initial_parameters((x.shape[1], *recipe.hidden, classes), recipe, hidden)
     states: list[list[dict[str, Any]]] = [[{} for _ in layer] for layer in parameters]
     rng = np.random.default_rng([recipe.seed, 2])
@@ -208,7 +221,7 @@ def train_mlp(
     total = steps if steps is not None else recipe.epochs * per_epoch
     bar = tqdm(total=total, desc=progress, file=sys.stdout, disable=not progress, leave=False)
     for step, rows in zip(range(1, total + 1), batches(len(x), recipe), strict=False):
-        xb, yb = x[rows], y[rows]
+        xb, yb = x[rows].astype(recipe.dtype, copy=False), y[rows]
         logits, caches = forward(parameters, xb, hidden, True, rng)
         dlogits = softmax(logits)
         if after_step:
@@ -228,6 +241,8 @@ def train_mlp(
                     param = param - recipe.lr * state["buf"]
                 updated.append(param)
             parameters[i] = tuple(updated)
+        if after_update:
+            after_update(step, parameters)
         bar.update()
         if after_epoch and step % per_epoch == 0:
             after_epoch(step // per_epoch, parameters)

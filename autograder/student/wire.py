@@ -34,6 +34,8 @@ MAX_TEXT = (
 MAX_DEPTH = 30  # of tuples and other extension types; MessagePack has a limit of its own for lists and dicts
 MAX_DIMS = 32
 MAX_INT_BITS = 4096
+MAX_NESTING = 100  # of values of any kind
+MAX_ODD_KEYS = 1000  # of dicts: keys whose hashes can be made to collide
 SMALL = 512  # bytes, the first size of a buffer
 OWN = "autograder.student."
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
@@ -125,6 +127,8 @@ def loads(data: bytes, own: bool = False) -> Any:
             raise WireError("not a message: cut short or too large")
         decoding = _Decoding(data, start, own)
         value = decoding.unpack(data[LENGTH.size : start])
+        if is_deep(value):
+            raise WireError("not a message: too deep")
         if decoding.offset != len(data):
             raise WireError("not a message: bytes left over")
         return value
@@ -210,6 +214,8 @@ class _Decoding:
 
     def __init__(self, data: bytes, offset: int, own: bool) -> None:
         self.data, self.offset, self.own, self.depth = data, offset, own, 0
+        self.odd_keys = 0
+        self.unicode_errors = "surrogatepass" if own else "replace"
 
     def unpack(self, text: bytes) -> Any:
         self.depth += 1
@@ -218,12 +224,20 @@ class _Decoding:
         value = msgpack.unpackb(
             text,
             ext_hook=self.extension,
+            object_pairs_hook=self.mapping,
             strict_map_key=False,
-            unicode_errors="surrogatepass",
+            unicode_errors=self.unicode_errors,
             timestamp=1,  # MessagePack's own extension, as a number
         )
         self.depth -= 1
         return value
+
+    def mapping(self, pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+        """Return a dict; a few keys at most may be of types whose hashes anybody can compute."""
+        self.odd_keys += sum(type(key) is not str and not _is_short(key) for key, _value in pairs)
+        if self.odd_keys > MAX_ODD_KEYS:
+            raise WireError("not a message: too many keys that are not text")
+        return dict(pairs)
 
     def extension(self, code: int, data: bytes) -> Any:
         """Return what an extension type stands for."""
@@ -269,6 +283,38 @@ class _Decoding:
         array = np.frombuffer(self.data, dtype, count, self.offset) if size else np.empty(0, dtype)
         self.offset += size
         return array.reshape(shape).copy()
+
+
+def _is_short(key: Any) -> bool:
+    return type(key) is int and -(2**60) < key < 2**60  # its own hash
+
+
+def is_deep(value: Any) -> bool:
+    """Tell whether lists, tuples and dicts are nested deeper than is carried."""
+    level = [value]
+    for _depth in range(MAX_NESTING):
+        level = [
+            item
+            for held in level
+            if type(held) in (list, tuple, dict)
+            for item in (held.values() if type(held) is dict else held)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def text_bytes(data: bytes) -> int:
+    """Return the length of a message's part that is not arrays.
+
+    Raises
+    ------
+    WireError
+        If ``data`` is too short to be a message.
+    """
+    if len(data) < LENGTH.size:
+        raise WireError("not a message: cut short")
+    return int(LENGTH.unpack_from(data)[0])
 
 
 def _pcg64(data: bytes) -> np.random.Generator:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 import torch
@@ -85,16 +83,17 @@ def test_replay_reaches_the_same_parameters_and_statistics(solution) -> None:
     rng = np.random.default_rng(2)
     x, y = rng.random((200, 12)), rng.integers(0, 3, 200)
     recipe = Recipe(hidden=(8, 6), seed=5, dtype="float64", batch_size=32)
-    end, running = network.train(
-        solution.batchnorm_forward, solution.batchnorm_backward, x, y, asdict(recipe), steps=20
-    )
+    layers = network.BatchNorm(solution.batchnorm_forward, solution.batchnorm_backward)
+    after = []
+    training.train_mlp(
+        x, y, recipe, layers, steps=20,
+        after_update=lambda _step, parameters: after.append(training.flatten(parameters)),
+    )  # fmt: skip
     start = training.initial_parameters((12, 8, 6, 10), recipe, network.ScaleAndShift())
     again, statistics = oracle.replay_training(
         start, training.minibatches(x, y, recipe, 20), recipe, network.MOMENTUM, network.EPS
     )
-    np.testing.assert_allclose(
-        training.flatten(end), training.flatten(again), rtol=1e-9, atol=1e-12
-    )
-    for own, theirs in zip(running, statistics, strict=True):
+    np.testing.assert_allclose(after, [training.flatten(p) for p in again], rtol=1e-9, atol=1e-12)
+    for own, theirs in zip(layers.running.values(), statistics, strict=True):
         np.testing.assert_allclose(own["mean"], theirs["mean"], rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(own["var"], theirs["var"], rtol=1e-9)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 import pytest
 import torch
 
 from autograder.assignments.dropout import oracle
 from autograder.student import training
-from autograder.student.networks import dropout as network
 from autograder.student.networks.dropout import Dropout
 from autograder.student.training import Recipe
 
@@ -64,14 +61,22 @@ def test_replay_reaches_the_same_parameters(solution) -> None:
     rng = np.random.default_rng(2)
     x, y = rng.random((200, 12)), rng.integers(0, 3, 200)
     recipe = Recipe(hidden=(8, 6), seed=5, dtype="float64", batch_size=32)
-    end, masks = network.record_steps(
-        solution.dropout_forward, solution.dropout_backward, x, y, asdict(recipe), 0.4, 20
-    )
-    assert len(masks) == 20
+    masks, after = [], []
+
+    def forward(x, p, training, rng):
+        out, mask = solution.dropout_forward(x, p, training, rng)
+        masks.append(mask != 0)
+        return out, mask
+
+    training.train_mlp(
+        x, y, recipe, Dropout(forward, solution.dropout_backward, 0.4), steps=20,
+        after_update=lambda _step, parameters: after.append(training.flatten(parameters)),
+    )  # fmt: skip
     start = training.initial_parameters((12, 8, 6, 10), recipe)
     batches = training.minibatches(x, y, recipe, 20)
-    again = oracle.replay_training(start, batches, masks, recipe, 0.4)
-    np.testing.assert_allclose(training.flatten(end), training.flatten(again), rtol=1e-9)
+    pairs = list(zip(masks[::2], masks[1::2], strict=True))
+    again = oracle.replay_training(start, batches, pairs, recipe, 0.4)
+    np.testing.assert_allclose(after, [training.flatten(p) for p in again], rtol=1e-9)
 
 
 def test_training_is_repeatable_and_learns(digits, solution) -> None:

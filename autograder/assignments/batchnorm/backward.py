@@ -90,7 +90,7 @@ def gradient_aspects() -> list[Aspect]:
         return [pair_case(rng, 4, 3, training) for training, _word in MODES]
 
     def training_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
-        others = ((3, 5), (4, 4), (6, 1), (int(rng.integers(3, 12)), 5))
+        others = ((3, 5), (4, 4), (6, 2), (int(rng.integers(3, 12)), 5))
         return [pair_case(rng, n, d, True) for n, d in (others if hidden else SHAPES)]
 
     def eps_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
@@ -109,7 +109,8 @@ def gradient_aspects() -> list[Aspect]:
 
     def later_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         where = "other forward calls in both modes before the backward call"
-        return [pair_case(rng, 4, 3, training, where) for training, _word in MODES]
+        shapes = [(4, 3), (6, 1)] if hidden else [(4, 3)]  # a single feature only here
+        return [pair_case(rng, *s, training, where) for s in shapes for training, _word in MODES]
 
     @one_call
     def observe_later(f: Functions, c: Case) -> Observation:
@@ -152,6 +153,7 @@ def gradient_aspects() -> list[Aspect]:
             observe,
             expect,
             judges=("dx",),
+            main=True,
         ),
         Aspect(
             "eps",
@@ -225,6 +227,7 @@ def contract_aspects() -> list[Aspect]:
             mode_cases,
             observe_twice,
             expect_twice,
+            contract=True,
         ),
         Aspect(
             "dtype",
@@ -233,5 +236,6 @@ def contract_aspects() -> list[Aspect]:
             dtype_cases,
             observe_dtype,
             expect_dtype,
+            contract=True,
         ),
     ]

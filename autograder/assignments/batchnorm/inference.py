@@ -59,6 +59,7 @@ def count_aspects() -> list[Aspect]:
             observe,
             expect,
             judges=("trainable",),
+            main=True,
         ),
         Aspect(
             "not trainable",
@@ -68,6 +69,7 @@ def count_aspects() -> list[Aspect]:
             observe,
             expect,
             judges=("non_trainable",),
+            main=True,
         ),
         Aspect(
             "invalid features",
@@ -76,6 +78,7 @@ def count_aspects() -> list[Aspect]:
             invalid_cases,
             observe_invalid,
             expect_error,
+            contract=True,
         ),
     ]
 
@@ -173,6 +176,7 @@ def fold_aspects() -> list[Aspect]:
             cases,
             observe,
             expect,
+            main=True,
         ),
         Aspect(
             "same outputs",
@@ -197,6 +201,7 @@ def fold_aspects() -> list[Aspect]:
             lambda rng, hidden: [fold_case(rng, 3, 3)],
             observe_kept,
             expect_kept,
+            contract=True,
         ),
         Aspect(
             "invalid shapes",
@@ -205,5 +210,6 @@ def fold_aspects() -> list[Aspect]:
             shape_cases,
             observe_invalid,
             expect_error,
+            contract=True,
         ),
     ]

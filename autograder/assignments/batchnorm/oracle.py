@@ -103,8 +103,8 @@ def replay_training(
     recipe: Recipe,
     momentum: float,
     eps: float,
-) -> tuple[Parameters, list[Running]]:
-    """Return the parameters and running statistics that PyTorch reaches from ``start``.
+) -> tuple[list[Parameters], list[Running]]:
+    """Return the parameters that PyTorch reaches from ``start`` after each step, and the last running statistics.
 
     Parameters
     ----------
@@ -124,6 +124,7 @@ def replay_training(
     )
     widths = [len(b) for _w, b, *_own in start[:-1]]
     statistics = [(_tensor(np.zeros(n)), _tensor(np.ones(n))) for n in widths]
+    after: list[Parameters] = []
     for x, y in batches:
         h = torch.from_numpy(x)
         for (w, b, gamma, beta), (mean, var) in zip(layers[:-1], statistics, strict=True):
@@ -136,8 +137,8 @@ def replay_training(
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    end = [tuple(a.detach().numpy() for a in layer) for layer in layers]
-    return end, [{"mean": mean.numpy(), "var": var.numpy()} for mean, var in statistics]
+        after.append([tuple(a.detach().numpy().copy() for a in layer) for layer in layers])
+    return after, [{"mean": mean.numpy(), "var": var.numpy()} for mean, var in statistics]
 
 
 def _tensor(a: Array) -> torch.Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -85,10 +86,15 @@ def running_aspects(by_forward: bool) -> list[Aspect]:
         ]
         if hidden:
             sizes = [int(n) for n in rng.integers(2, 9, 8)]
-            out += [
+            edges = [
                 many_batches(rng, sizes, 1, float(rng.uniform(0.05, 0.45))),
                 one_batch(rng, 3, 5, 1.0, first=False),
                 one_batch(rng, 5, 4, 0.0, first=False),
+            ]
+            out += [
+                *(replace(edge, only="running variance") for edge in edges),
+                many_batches(rng, sizes, 2, float(rng.uniform(0.05, 0.45))),
+                one_batch(rng, 3, 5, 0.9, first=False),
                 one_batch(rng, 4, 4, float(rng.uniform(0.05, 0.45)), first=False),
             ]
         return out
@@ -120,6 +126,7 @@ def running_aspects(by_forward: bool) -> list[Aspect]:
             observe,
             expect,
             judges=("running mean",),
+            main=True,
         ),
         Aspect(
             "running variance",
@@ -177,6 +184,7 @@ def update_aspects() -> list[Aspect]:
             kept_cases,
             observe_kept,
             expect_kept,
+            contract=True,
         ),
         Aspect(
             "batch of one",
@@ -185,6 +193,7 @@ def update_aspects() -> list[Aspect]:
             single_cases,
             observe_invalid,
             expect_error,
+            contract=True,
         ),
         Aspect(
             "invalid shapes",
@@ -193,6 +202,7 @@ def update_aspects() -> list[Aspect]:
             shape_cases,
             observe_invalid,
             expect_error,
+            contract=True,
         ),
     ]
 

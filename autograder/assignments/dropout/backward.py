@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,13 +21,17 @@ from autograder.assignments.dropout.layer import (
     seeded,
 )
 from autograder.engine.colocate import colocate, one_call
-from autograder.engine.compare import Close, Expectation, Is, Unchanged
+from autograder.engine.compare import Close, Expectation, Is, Unchanged, Within
 from autograder.engine.declare import Aspect, Case, Functions, Observation
 from autograder.engine.messages import N_
 from autograder.engine.observe import array
 from autograder.engine.replay import generator_keeping
 from autograder.student.generators import copied
 from autograder.student.work import passes
+
+DROPPED = "share of units that the forward pass drops"
+MANY = (25, 40)  # units by which that share is judged
+# A gradient cannot be right for a forward pass that drops everything or nothing: there it is zero, or dout.
 
 
 def backward_aspects() -> list[Aspect]:
@@ -44,34 +49,44 @@ def backward_aspects() -> list[Aspect]:
 
     def run(
         f: Functions, c: Case, *more: Call, twice: bool = False
-    ) -> tuple[NDArray[np.bool_], list[Array], Array]:
+    ) -> tuple[NDArray[np.bool_], list[Array], Array, NDArray[np.bool_]]:
         """Call forward on the case, then ``more``, then backward.
 
-        Returns the units that were kept, dx (once or twice), and the first upstream gradient as it is in the end.
+        Returns the units that were kept, dx (once or twice), the first upstream gradient as it is in the end,
+        and the units that were kept in the last of the forward calls.
         """
         first = [asking(c.x, c.p, c.rng)] if c.training else []
+        if c.given.get("many"):
+            more = (*more, (np.ones(MANY), c.p, True, copied(c.rng)))
         calls = [*first, (c.x.copy(), c.p, c.training, copied(c.rng)), *more]
         douts = [c.dout.copy(), c.dout.copy()][: 1 + twice]
         forward, gradients, after = colocate(
             passes, f[:2], calls=calls, named={}, douts=douts, which=len(first)
         )
-        outs = [FORWARD.read(out) for out in forward[: len(first) + 1]]
+        outs = [FORWARD.read(out) for out in [*forward[: len(first) + 1], forward[-1]]]
         keep = outs[0] != 0 if c.training else np.ones(c.x.shape, dtype=bool)
-        return keep, [array(dx, "dx") for dx in gradients], after[0]
+        return keep, [array(dx, "dx") for dx in gradients], after[0], outs[-1] != 0
 
     @one_call
     def observe(f: Functions, c: Case) -> Observation:
-        keep, (dx,), _dout = run(f, c)
-        return {"dx": dx, "keep": keep}
+        keep, (dx,), _dout, many = run(f, c)
+        return {"dx": dx, "keep": keep, DROPPED: float(1 - many.mean()) if many.size else 0.0}
 
     def expect(c: Case, seen: Observation) -> Mapping[str, Expectation]:
         if not c.training:
             return {"dx": Close(oracle.evaluation(c.x, c.p, c.dout)[1])}
         keep = seen["keep"] if seen["keep"].shape == c.x.shape else np.ones(c.x.shape, dtype=bool)
+        if c.p in (0.0, 1.0):
+            keep = np.full(c.x.shape, c.p == 0)
         seed = c.given.get("torch_seed")
         if seed is not None and np.array_equal(keep, c.given["torch_keep"]):
-            return {"dx": Close(oracle.torch_dropout(c.x, c.p, seed, c.dout)[1])}
-        return {"dx": Close(oracle.dropout_given_mask(c.x, keep, c.p, c.dout)[1])}
+            dx = oracle.torch_dropout(c.x, c.p, seed, c.dout)[1]
+        else:
+            dx = oracle.dropout_given_mask(c.x, keep, c.p, c.dout)[1]
+        if not c.given.get("many"):
+            return {"dx": Close(dx)}
+        rarer = min(c.p, 1 - c.p)
+        return {DROPPED: Within(rarer / 4, 1 - rarer / 4), "dx": Close(dx)}
 
     def training_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         cases = []
@@ -83,7 +98,9 @@ def backward_aspects() -> list[Aspect]:
                 own = pair_case(rng, shape, p, True, "training, PyTorch's own mask")
                 replay = {"rng": generator_keeping(keep, p), "torch_seed": seed, "torch_keep": keep}
                 cases.append(Case(own.label, {**own.given, **replay}, own.show))
-        return cases
+        return [
+            replace(c, given={**c.given, "many": c.given.get("torch_seed") is None}) for c in cases
+        ]
 
     def zero_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         where = "training, every second x is 0"
@@ -99,7 +116,7 @@ def backward_aspects() -> list[Aspect]:
     @one_call
     def observe_later(f: Functions, c: Case) -> Observation:
         later = [(c.x.copy(), c.p, mode, np.random.default_rng(0)) for mode in (True, False)]
-        keep, (first, second), dout = run(f, c, *later, twice=True)
+        keep, (first, second), dout, _many = run(f, c, *later, twice=True)
         return {
             "dx": first,
             "keep": keep,
@@ -131,7 +148,7 @@ def backward_aspects() -> list[Aspect]:
 
     @one_call
     def observe_dtype(f: Functions, c: Case) -> Observation:
-        _keep, (dx,), _dout = run(f, c)
+        _keep, (dx,), _dout, _many = run(f, c)
         return {"dtype of dx": str(dx.dtype)}
 
     def expect_dtype(c: Case, seen: Observation) -> Mapping[str, Expectation]:
@@ -169,6 +186,7 @@ def backward_aspects() -> list[Aspect]:
             training_cases,
             observe,
             expect,
+            main=True,
         ),
         Aspect(
             "zero inputs",
@@ -177,9 +195,16 @@ def backward_aspects() -> list[Aspect]:
             zero_cases,
             observe,
             expect,
+            contract=True,
         ),
         Aspect(
-            "evaluation", N_("in evaluation, dx equals dout"), 2, evaluation_cases, observe, expect
+            "evaluation",
+            N_("in evaluation, dx equals dout"),
+            2,
+            evaluation_cases,
+            observe,
+            expect,
+            contract=True,
         ),
         Aspect(
             "p = 0 and p = 1",
@@ -188,6 +213,7 @@ def backward_aspects() -> list[Aspect]:
             edge_cases,
             observe,
             expect,
+            contract=True,
         ),
         Aspect(
             "cache",
@@ -198,6 +224,7 @@ def backward_aspects() -> list[Aspect]:
             later_cases,
             observe_later,
             expect,
+            contract=True,
         ),
         Aspect(
             "input kept",
@@ -206,6 +233,7 @@ def backward_aspects() -> list[Aspect]:
             later_cases,
             observe_later,
             expect_twice,
+            contract=True,
         ),
         Aspect(
             "dtype",
@@ -214,5 +242,6 @@ def backward_aspects() -> list[Aspect]:
             dtype_cases,
             observe_dtype,
             expect_dtype,
+            contract=True,
         ),
     ]

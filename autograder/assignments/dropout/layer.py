@@ -9,7 +9,7 @@ own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -192,7 +192,7 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
         after = np.random.get_state()
         return {
             "draws from the rng you are given": not same_stream(rng, c.rng),
-            "second mask equals the first": bool(np.array_equal(first, second)),
+            "second mask equals the first": bool(np.array_equal(first, second, equal_nan=True)),
             "changes NumPy's global random state": not all(
                 np.array_equal(a, b) for a, b in zip(before, after, strict=True)
             ),
@@ -212,7 +212,16 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
         "1": N_("in training, kept units are left exactly as they are"),
     }["mask" if layer is MASK else scale]
     return [
-        Aspect("scaling", scaling_says, 3, scaling_cases, observe_output, expect_output),
+        Aspect(
+            "scaling",
+            scaling_says,
+            3,
+            scaling_cases,
+            observe_output,
+            expect_output,
+            main=True,
+            contract=True,  # where everything is dropped there is nothing to scale
+        ),
         Aspect(
             "zeros",
             N_("every unit is either exactly zero or scaled by one common factor"),
@@ -220,14 +229,31 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
             many_cases,
             observe_many,
             expect_values,
+            contract=True,
         ),
         Aspect(
             "fresh",
-            N_("every call draws a new mask, from the given rng and from nothing else"),
+            N_("every call draws a new mask"),
             1,
             fresh_cases,
             observe_fresh,
             expect_fresh,
+            judges=("second mask equals the first",),
+            main=True,
+            contract=True,  # noise does so too
+        ),
+        Aspect(
+            "given rng",
+            N_("the mask is drawn from the given rng and from nothing else"),
+            1,
+            fresh_cases,
+            observe_fresh,
+            expect_fresh,
+            judges=(
+                "draws from the rng you are given",
+                "changes NumPy's global random state",
+            ),
+            contract=True,
         ),
         Aspect(
             "independence",
@@ -244,6 +270,7 @@ def random_layer_aspects(layer: Layer) -> list[Aspect]:
             many_cases,
             observe_many,
             expect_share,
+            main=True,
         ),
         Aspect(
             "convention",
@@ -263,13 +290,21 @@ def edge_aspects(layer: Layer) -> list[Aspect]:
     v = layer.variable
 
     def edge_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
-        return [case(layer, inputs(rng, (2, 3)), p, seeded(rng), "training") for p in (0.0, 1.0)]
+        calls = [(0.0, True), (1.0, True)] + [(1.0, False)] * layer.has_modes
+        words = {True: "training", False: "evaluation"}
+        return [
+            case(layer, inputs(rng, (2, 3)), p, seeded(rng), words[mode], training=mode)
+            for p, mode in calls
+        ]
 
     @one_call
     def observe_edge(f: Functions, c: Case) -> Observation:
-        return {v: layer.draw(f, c.x.copy(), c.p, True, copied(c.rng))}
+        out = layer.draw(f, c.x.copy(), c.p, c.training, copied(c.rng))
+        return {v: out, f"{v} holds numbers only, no NaN": bool(np.isfinite(out).all())}
 
     def expect_edge(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+        if not c.training:  # the value is the matter of the aspect "evaluation"
+            return {f"{v} holds numbers only, no NaN": Is(True)}
         x = np.ones(c.x.shape) if layer is MASK else c.x
         keep = np.full(c.x.shape, c.p == 0)
         return {v: Close(oracle.forward_given_mask(x, keep, c.p, layer.inverted))}
@@ -330,6 +365,7 @@ def edge_aspects(layer: Layer) -> list[Aspect]:
             invalid_cases,
             observe_invalid,
             expect_invalid,
+            contract=True,
         ),
         Aspect(
             "any shape",
@@ -338,6 +374,7 @@ def edge_aspects(layer: Layer) -> list[Aspect]:
             shape_cases,
             observe_shape,
             expect_shape,
+            contract=True,
         ),
     ]
 
@@ -347,7 +384,7 @@ def mode_aspects(layer: Layer) -> list[Aspect]:
     v = layer.variable
 
     def evaluation_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
-        rates = (float(rng.uniform(0.05, 0.95)), 0.0, 1.0) if hidden else (*RATES, 1.0)
+        rates = other_rates(rng) if hidden else RATES  # p = 1 has its own aspect
         return [case(layer, inputs(rng, (2, 3)), p, seeded(rng), "evaluation") for p in rates]
 
     @one_call
@@ -364,11 +401,12 @@ def mode_aspects(layer: Layer) -> list[Aspect]:
         return {"draws random numbers in evaluation": Is(False)}
 
     def both_modes(rng: Rng, hidden: bool) -> Sequence[Case]:
-        return [
+        cases = [
             case(layer, inputs(rng, (2, 3), dtype), 0.2, seeded(rng), where, training=training)
             for dtype in ("float64", "float32")
             for training, where in ((True, f"training, {dtype}"), (False, f"evaluation, {dtype}"))
         ]
+        return [c if c.x.dtype == "float64" else replace(c, only="dtype") for c in cases]
 
     @one_call
     def observe_both(f: Functions, c: Case) -> Observation:
@@ -395,6 +433,8 @@ def mode_aspects(layer: Layer) -> list[Aspect]:
             evaluation_cases,
             observe_evaluation,
             expect_evaluation,
+            main=True,
+            contract=True,
         ),
         Aspect(
             "evaluation is deterministic",
@@ -403,6 +443,7 @@ def mode_aspects(layer: Layer) -> list[Aspect]:
             evaluation_cases,
             observe_evaluation,
             expect_draws,
+            contract=True,
         ),
         Aspect(
             "input kept",
@@ -411,6 +452,7 @@ def mode_aspects(layer: Layer) -> list[Aspect]:
             both_modes,
             observe_both,
             expect_input,
+            contract=True,
         ),
         Aspect(
             "dtype",
@@ -419,5 +461,6 @@ def mode_aspects(layer: Layer) -> list[Aspect]:
             both_modes,
             observe_both,
             expect_dtype,
+            contract=True,
         ),
     ]

@@ -81,6 +81,8 @@ def mc_aspects() -> list[Aspect]:
             mc_cases,
             observe,
             expect_random,
+            main=True,
+            contract=True,
         ),
         Aspect(
             "mean",
@@ -89,6 +91,7 @@ def mc_aspects() -> list[Aspect]:
             mc_cases,
             observe,
             expect_mean,
+            main=True,
         ),
         Aspect(
             "std",
@@ -107,8 +110,15 @@ def mc_aspects() -> list[Aspect]:
             invalid_cases,
             observe_invalid,
             expect_invalid,
+            contract=True,
         ),
         Aspect(
-            "input kept", N_("the input array is not modified"), 1, mc_cases, observe, expect_input
+            "input kept",
+            N_("the input array is not modified"),
+            1,
+            mc_cases,
+            observe,
+            expect_input,
+            contract=True,
         ),
     ]

@@ -1,30 +1,29 @@
 """What is checked of a network trained with the student's dropout?
 
-Two things, both independent of the student's seed convention: PyTorch, given the masks that the
-student's forward drew, reaches the same parameters after 20 steps; and after a full training the
-network recognises held-out images at least as well as the calibrated threshold demands.
+Three things, all independent of the student's seed convention: PyTorch, given the masks that the
+student's forward drew, takes the same 20 steps; these masks follow the law of dropout; and after a full
+training the network recognises held-out images at least as well as the calibrated threshold demands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from autograder import first_steps, returned
 from autograder.accuracy import Accuracy, training_data
-from autograder.assignments.dropout import misconceptions, oracle
-from autograder.engine.colocate import colocate
-from autograder.engine.compare import Close, Expectation
+from autograder.assignments.dropout import masks, misconceptions, oracle
+from autograder.engine.compare import Expectation
 from autograder.engine.declare import Aspect, Case, Check, Functions, Observation
 from autograder.engine.messages import N_
+from autograder.engine.observe import parts
 from autograder.student import training
+from autograder.student.generators import copied
 from autograder.student.networks import dropout as network
-from autograder.student.outcome import WrongReturn
-
-REPLAY_STEPS = 20
-REPLAY = training.Recipe(hidden=(32, 16), batch_size=32, dtype="float64")
+from autograder.student.training import Array, Rng
 
 ACCURACY = Accuracy(
     check="mnist_dropout",
@@ -43,7 +42,7 @@ def replay_cases(rng: np.random.Generator, hidden: bool) -> Sequence[Case]:
     seed = int(rng.integers(2**31)) if hidden else 0
     return [
         Case(
-            f"{training_data().name}: {REPLAY_STEPS} steps in float64, p = {p:g}",
+            f"{training_data().name}: {first_steps.STEPS} steps in float64, p = {p:g}",
             {"p": p, "seed": seed},
         )
         for p in (0.2, 0.7)
@@ -51,33 +50,34 @@ def replay_cases(rng: np.random.Generator, hidden: bool) -> Sequence[Case]:
 
 
 def observe_replay(f: Functions, c: Case) -> Observation:
-    data, recipe = training_data(), replace(REPLAY, seed=c.seed)
-    end, masks = colocate(
-        network.record_steps, f, x=data.train_x, y=data.train_y, recipe=asdict(recipe),
-        p=c.p, steps=REPLAY_STEPS,
-    )  # fmt: skip
-    return {"parameters after the last step": training.flatten(end), "masks": as_masks(masks)}
+    drawn: list[Array] = []
 
+    def forward(x: Array, p: float, training: bool, rng: Rng) -> tuple[Array, Any]:
+        probe, _cache = f[0](np.ones_like(x), p, training, copied(rng))
+        drawn.append(returned.floats(probe, x.shape, "out") != 0)
+        shape = x.shape
+        out, cache = parts(f[0](x, p, training, rng), "out", "cache")
+        return returned.floats(out, shape, "out"), returned.kept(cache, "cache")
 
-def as_masks(masks: Any) -> list[list[training.Array]]:
-    """Return the recorded masks if they are there for every step and layer.
+    def backward(dout: Array, cache: Any) -> Array:
+        return returned.floats(f[1](dout, cache), dout.shape, "dx")
 
-    Raises
-    ------
-    WrongReturn
-        If they are not: the replay would be one of fewer steps.
-    """
-    shapes = [(REPLAY.batch_size, width) for width in REPLAY.hidden]
-    if len(masks) != REPLAY_STEPS or any([np.shape(m) for m in step] != shapes for step in masks):
-        raise WrongReturn("dropout_forward was not called once per layer and step")
-    return [[np.asarray(m, dtype=bool) for m in step] for step in masks]
+    recipe = replace(first_steps.RECIPE, seed=c.seed)
+    after = first_steps.take(recipe, network.Dropout(forward, backward, c.p))
+    layers = len(recipe.hidden)
+    steps = [drawn[i : i + layers] for i in range(0, len(drawn), layers)]
+    return {**after, **masks.seen_in(steps), "masks": steps}
 
 
 def expect_replay(c: Case, seen: Observation) -> Mapping[str, Expectation]:
-    data, recipe = training_data(), replace(REPLAY, seed=c.seed)
-    start, batches = training.opening(data.train_x, data.train_y, recipe, REPLAY_STEPS)
-    end = oracle.replay_training(start, batches, seen["masks"], recipe, c.p)
-    return {"parameters after the last step": Close(training.flatten(end))}
+    recipe = replace(first_steps.RECIPE, seed=c.seed)
+    start, batches = first_steps.opening(recipe)
+    return first_steps.expected(oracle.replay_training(start, batches, seen["masks"], recipe, c.p))
+
+
+def expect_masks(c: Case, seen: Observation) -> Mapping[str, Expectation]:
+    recipe = first_steps.RECIPE
+    return masks.expected_of(c.p, first_steps.STEPS, recipe.batch_size, recipe.hidden)
 
 
 MNIST_DROPOUT = Check(
@@ -90,11 +90,19 @@ MNIST_DROPOUT = Check(
     aspects=(
         Aspect(
             "replay",
-            N_("PyTorch, given your masks, reaches your parameters after 20 steps"),
+            N_("PyTorch, given your masks, reaches your parameters after each of 20 steps"),
             1,
             replay_cases,
             observe_replay,
             expect_replay,
+        ),
+        Aspect(
+            "masks",
+            N_("in these steps, a share p of the units is dropped, each by itself and afresh"),
+            1,
+            replay_cases,
+            observe_replay,
+            expect_masks,
         ),
         ACCURACY.aspect(),
     ),

@@ -108,8 +108,8 @@ def replay_training(
     masks: Sequence[Sequence[NDArray[np.bool_]]],
     recipe: Recipe,
     p: float,
-) -> Parameters:
-    """Return the parameters that PyTorch reaches from ``start`` in the same steps.
+) -> list[Parameters]:
+    """Return the parameters that PyTorch reaches from ``start``, after each of the same steps.
 
     Parameters
     ----------
@@ -127,6 +127,7 @@ def replay_training(
     parameters = [torch.from_numpy(a.copy()).requires_grad_() for layer in start for a in layer]
     optimizer = torch.optim.SGD(parameters, lr=recipe.lr, momentum=recipe.momentum)
     scale = 1.0 / (1.0 - p)
+    after: list[Parameters] = []
     for (x, y), keeps in zip(batches, masks, strict=True):
         h = torch.from_numpy(x)
         for i, keep in enumerate(keeps):
@@ -137,5 +138,6 @@ def replay_training(
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    arrays = [a.detach().numpy() for a in parameters]
-    return list(zip(arrays[0::2], arrays[1::2], strict=True))
+        arrays = [a.detach().numpy().copy() for a in parameters]
+        after.append(list(zip(arrays[0::2], arrays[1::2], strict=True)))
+    return after

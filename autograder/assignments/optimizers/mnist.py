@@ -1,6 +1,6 @@
 """What is checked of a network trained with the student's optimizer?
 
-Two things: PyTorch's network and optimizer reach the same parameters after 20 steps from the same start on
+Two things: PyTorch's network and optimizer take the same 20 steps from the same start on
 the same images; and after a full training the network recognises held-out images at least as well as the
 calibrated threshold demands.
 """
@@ -8,21 +8,21 @@ calibrated threshold demands.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from autograder import first_steps, returned
 from autograder.accuracy import Accuracy, training_data
 from autograder.assignments.optimizers import misconceptions, oracle
-from autograder.engine.colocate import colocate
-from autograder.engine.compare import Close, Expectation
+from autograder.engine.compare import Expectation
 from autograder.engine.declare import Aspect, Case, Check, Functions, Observation
 from autograder.engine.messages import N_
+from autograder.engine.observe import parts
 from autograder.student import training
 from autograder.student.networks import optimizers as network
 
-REPLAY_STEPS = 20
-REPLAY = training.Recipe(hidden=(32, 16), batch_size=32, dtype="float64")
 MNIST = training.Recipe(hidden=(128, 64), batch_size=100)
 DIGITS = training.Recipe(hidden=(64, 32), batch_size=50)
 LR = {"momentum": 0.02, "rmsprop": 5e-4, "adam": 1e-3}
@@ -49,33 +49,33 @@ def accuracy(name: str) -> Accuracy:
 
 
 def replay_aspect(name: str) -> Aspect:
-    """Return the aspect that demands PyTorch's parameters after a few steps."""
+    """Return the aspect that demands PyTorch's parameters after each of a few steps."""
 
     def cases(rng: np.random.Generator, hidden: bool) -> Sequence[Case]:
         seed = int(rng.integers(2**31)) if hidden else 0
-        recipe = replace(REPLAY, seed=seed, lr=LR[name])
+        recipe = replace(first_steps.RECIPE, seed=seed, lr=LR[name])
         return [
             Case(
-                f"{training_data().name}: {REPLAY_STEPS} steps in float64, lr = {recipe.lr:g}",
+                f"{training_data().name}: {first_steps.STEPS} steps in float64, lr = {recipe.lr:g}",
                 {"recipe": recipe},
             )
         ]
 
     def observe(f: Functions, c: Case) -> Observation:
-        data = training_data()
-        recipe = asdict(c.recipe)
-        end = colocate(
-            network.train, f, x=data.train_x, y=data.train_y, recipe=recipe, steps=REPLAY_STEPS
-        )
-        return {"parameters after the last step": training.flatten(end)}
+        def update(
+            param: training.Array, grad: training.Array, state: Any, lr: float
+        ) -> tuple[training.Array, Any]:
+            shape = param.shape
+            new, state = parts(f[0](param, grad, state, lr), "param", "state")
+            return returned.floats(new, shape, "param"), returned.kept(state, "state")
+
+        return first_steps.take(c.recipe, update=update)
 
     def expect(c: Case, seen: Observation) -> Mapping[str, Expectation]:
-        data = training_data()
-        start, batches = training.opening(data.train_x, data.train_y, c.recipe, REPLAY_STEPS)
-        end = oracle.replay_training(name, start, batches, c.recipe.lr)
-        return {"parameters after the last step": Close(training.flatten(end))}
+        start, batches = first_steps.opening(c.recipe)
+        return first_steps.expected(oracle.replay_training(name, start, batches, c.recipe.lr))
 
-    says = N_("PyTorch reaches your parameters after 20 steps")
+    says = N_("PyTorch reaches your parameters after each of 20 steps")
     return Aspect("replay", says, 1, cases, observe, expect)
 
 

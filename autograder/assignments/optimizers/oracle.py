@@ -177,8 +177,8 @@ def reduce_on_plateau(lr: float, losses: Sequence[float], options: Mapping[str, 
 
 def replay_training(
     name: str, start: Parameters, batches: Sequence[tuple[Array, Array]], lr: float
-) -> Parameters:
-    """Return the parameters that PyTorch's network and optimizer reach from ``start``.
+) -> list[Parameters]:
+    """Return the parameters that PyTorch's network and optimizer reach from ``start``, after each step.
 
     Parameters
     ----------
@@ -193,6 +193,7 @@ def replay_training(
     """
     parameters = [torch.from_numpy(a.copy()).requires_grad_() for layer in start for a in layer]
     stepper = optimizer(name, list(parameters), lr)
+    after: list[Parameters] = []
     for x, y in batches:
         h = torch.from_numpy(x)
         for i in range(0, len(parameters) - 2, 2):
@@ -202,5 +203,6 @@ def replay_training(
         stepper.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         stepper.step()
-    arrays = [a.detach().numpy() for a in parameters]
-    return list(zip(arrays[0::2], arrays[1::2], strict=True))
+        arrays = [a.detach().numpy().copy() for a in parameters]
+        after.append(list(zip(arrays[0::2], arrays[1::2], strict=True)))
+    return after

@@ -131,6 +131,7 @@ def plateau_aspects() -> tuple[Aspect, ...]:
             falling,
             observe,
             expect,
+            contract=True,
         ),
         Aspect(
             "patience",
@@ -155,6 +156,7 @@ def plateau_aspects() -> tuple[Aspect, ...]:
             recovering,
             observe_end,
             expect_end,
+            main=True,
         ),
         Aspect(
             "threshold",
@@ -171,5 +173,6 @@ def plateau_aspects() -> tuple[Aspect, ...]:
             recovering,
             observe_state,
             expect_state,
+            contract=True,
         ),
     )

@@ -70,10 +70,16 @@ def expect_table(c: Case, seen: Observation) -> Mapping[str, Expectation]:
 
 
 def scored(
-    name: str, says: str, weight: float, cases: Callable[[Rng, bool], Sequence[Case]]
+    name: str,
+    says: str,
+    weight: float,
+    cases: Callable[[Rng, bool], Sequence[Case]],
+    main: bool = False,
+    contract: bool = False,
 ) -> Aspect:
     """Return an aspect whose cases are tables."""
-    return Aspect(name, says, weight, cases, observe_table, expect_table)
+    flags = {"main": main, "contract": contract}
+    return Aspect(name, says, weight, cases, observe_table, expect_table, **flags)
 
 
 def power_aspects() -> tuple[Aspect, ...]:
@@ -91,7 +97,7 @@ def power_aspects() -> tuple[Aspect, ...]:
         )
 
     def start(rng: Rng, hidden: bool) -> Sequence[Case]:
-        return [case([0], *drawn(rng, hidden)), case([0], *drawn(rng, hidden), 2.0)]
+        return [case([0], *drawn(rng, hidden))]
 
     def multiples(rng: Rng, hidden: bool) -> Sequence[Case]:
         lr0, s = drawn(rng, hidden)
@@ -106,12 +112,19 @@ def power_aspects() -> tuple[Aspect, ...]:
         return [case([1, s, 2 * s, 3 * s], lr0, s, c) for c in (2.0, 0.5)]
 
     return (
-        scored("start", N_("step 0 has the learning rate lr0"), 1, start),
+        scored(
+            "start",
+            N_("step 0 has the learning rate lr0"),
+            1,
+            start,
+            contract=True,
+        ),
         scored(
             "multiples of s",
             N_("with c = 1, step s has lr0 / 2, step 2s lr0 / 3, and so on"),
             2,
             multiples,
+            main=True,
         ),
         scored("between", N_("the rate also falls between the multiples of s"), 1, between),
         scored("power", N_("c is the power of 1 + step / s"), 1, powers),
@@ -142,8 +155,20 @@ def exponential_aspects() -> tuple[Aspect, ...]:
         return [case(rng, hidden, [0.25, 0.5, 0.75, 1.25, 2.5])]
 
     return (
-        scored("start", N_("step 0 has the learning rate lr0"), 1, start),
-        scored("every s steps", N_("the rate falls by a factor of 10 every s steps"), 2, tenths),
+        scored(
+            "start",
+            N_("step 0 has the learning rate lr0"),
+            1,
+            start,
+            contract=True,
+        ),
+        scored(
+            "every s steps",
+            N_("the rate falls by a factor of 10 every s steps"),
+            2,
+            tenths,
+            main=True,
+        ),
         scored("between", N_("it falls by the same factor in every step"), 2, between),
     )
 
@@ -178,6 +203,7 @@ def piecewise_aspects() -> tuple[Aspect, ...]:
             N_("each piece has its value"),
             3,
             cases_at(lambda b: [0, *(k - 1 for k in b), b[-1] + 1, b[-1] + 7]),
+            main=True,
         ),
         scored(
             "boundaries",
@@ -237,24 +263,28 @@ def one_cycle_aspects() -> tuple[Aspect, ...]:
             N_("step 0 has max_lr / div_factor"),
             1,
             cases_at(lambda total, peak: [0], {}, {"div_factor": 10.0}),
+            contract=True,
         ),
         scored(
             "peak",
             N_("max_lr is reached at step pct_start * total_steps - 1"),
             2,
             cases_at(lambda total, peak: [peak], {}, {"pct_start": 0.5}),
+            contract=True,
         ),
         scored(
             "up",
             N_("the way up is half a cosine"),
             2,
             cases_at(lambda total, peak: list(range(1, peak))[:8]),
+            main=True,
         ),
         scored(
             "down",
             N_("the way down is half a cosine, to the last step"),
             2,
             cases_at(lambda total, peak: [peak + 1, peak + 3, (total + peak) // 2, total - 3]),
+            main=True,
         ),
         scored(
             "end",
@@ -269,5 +299,6 @@ def one_cycle_aspects() -> tuple[Aspect, ...]:
             beyond,
             observe_beyond,
             expect_beyond,
+            contract=True,
         ),
     )

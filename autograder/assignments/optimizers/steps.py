@@ -158,8 +158,8 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
 
         def cases(rng: Rng, hidden: bool) -> Sequence[Case]:
             shapes: list[tuple[int, ...]] = [(2,)]
-            if hidden:  # another shape: the numbers of (2,) would only be others
-                shapes = [(int(rng.integers(1, 4)), 2, 3)]
+            if hidden:  # of one dimension: more of them are the matter of one aspect, "any shape"
+                shapes = [(int(rng.integers(3, 7)),)]
             out = []
             for shape in shapes:
                 for label, how in variants:
@@ -173,13 +173,16 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
         label = described(options) + (", lr changes from step to step" if rates else "")
         return label, {"options": {**o.fixed, **options}, "rates": rates}
 
-    def scored(name: str, says: str, weight: float, *variants: Variant) -> Aspect:
-        return Aspect(name, says, weight, trajectories(*variants), observe_steps, expect_steps)
+    def scored(
+        name: str, says: str, weight: float, *variants: Variant, main: bool = False
+    ) -> Aspect:
+        cases = trajectories(*variants)
+        return Aspect(name, says, weight, cases, observe_steps, expect_steps, main=main)
 
     def state_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         options = {**o.fixed, **({"betas": SLOW_BETAS} if "betas" in o.settings else {})}
         out = []
-        for shape in [(4, 1, 2) if hidden else (2,)]:
+        for shape in [(5,) if hidden else (2,)]:
             label = f"two parameters of shape {shape}, 4 steps each"
             c, other = (case(rng, o, label, shape, 4, options, judged=False) for _ in range(2))
             out.append(Case(c.label, {**c.given, "other": other.given}))
@@ -188,16 +191,16 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
     def input_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         options = {**o.fixed, "weight_decay": WEIGHT_DECAY}
         label = f"the second step, weight_decay = {WEIGHT_DECAY}"
-        shape = (3, 1, 2) if hidden else (2, 3)
+        shape = (4,) if hidden else (3,)
         return [case(rng, o, label, shape, 2, options, judged=False)]
 
     def dtype_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
-        c = case(rng, o, "param and grad are float32, 3 steps", (2, 3), 3, judged=False)
+        c = case(rng, o, "param and grad are float32, 3 steps", (3,), 3, judged=False)
         single = {name: c.given[name].astype(np.float32) for name in ("param", "grads")}
         return [Case(c.label, {**c.given, **single})]
 
     def integer_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
-        param = np.array([3, -2]) if not hidden else rng.integers(-9, 9, (2, 2))
+        param = np.array([3, -2]) if not hidden else rng.integers(-9, 9, 4)
         label = "param holds integers, one step, lr = 0.07"  # 0.1 is a step of 1 for RMSProp
         c = case(rng, o, label, param.shape, 1, rates=[0.07], judged=False)
         return [Case(c.label, {**c.given, "param": param}, ("param",))]
@@ -205,7 +208,7 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
     def shape_cases(rng: Rng, hidden: bool) -> Sequence[Case]:
         shapes: list[tuple[int, ...]] = [(1,), (2, 3, 4)]
         if hidden:
-            shapes = [tuple(int(n) for n in rng.integers(1, 5, 4))]
+            shapes = [(4, 1, 2), tuple(int(n) for n in rng.integers(1, 5, 4))]
         label = "param of shape {}, 2 steps"
         return [case(rng, o, label.format(s), s, 2, judged=False) for s in shapes]
 
@@ -220,12 +223,14 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
             2,
             ("the first step", {"steps": 1}),
             ("the first step, smaller gradients", {"steps": 1, "scale": 0.5}),
+            main=True,
         ),
         scored(
             "later steps",
             N_("the steps after it are PyTorch's, with gradients that change"),
             3,
             ("gradients change from step to step", {}),
+            main=True,
         ),
         scored(
             "changing lr",
@@ -246,7 +251,7 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
         if name == "adamw"
         else N_("weight decay adds weight_decay * param to the gradient, before all else")
     )
-    aspects.append(scored("weight decay", says, 1, *decays))
+    aspects.append(scored("weight decay", says, 1, *decays, main=name == "adamw"))
     if extras:
         aspects += [scored(e.name, e.says, 1, passing(e.options, e.rates)) for e in o.extras]
     return (
@@ -258,6 +263,7 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
             state_cases,
             observe_state,
             expect_state,
+            contract=True,
         ),
         Aspect(
             "inputs kept",
@@ -266,8 +272,17 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
             input_cases,
             observe_inputs,
             expect_inputs,
+            contract=True,
         ),
-        Aspect("dtype", N_("float32 stays float32"), 1, dtype_cases, observe_dtype, expect_dtype),
+        Aspect(
+            "dtype",
+            N_("float32 stays float32"),
+            1,
+            dtype_cases,
+            observe_dtype,
+            expect_dtype,
+            contract=True,
+        ),
         Aspect(
             "integers",
             N_("integer parameters are refused, or become floats: never truncated"),
@@ -275,6 +290,7 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
             integer_cases,
             observe_integers,
             expect_integers,
+            contract=True,
         ),
         Aspect(
             "any shape",
@@ -283,5 +299,6 @@ def optimizer_aspects(name: str, extras: bool = True) -> tuple[Aspect, ...]:
             shape_cases,
             observe_shape,
             expect_shape,
+            contract=True,
         ),
     )

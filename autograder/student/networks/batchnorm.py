@@ -81,15 +81,11 @@ def train(
     x: Array,
     y: Array,
     recipe: dict[str, Any],
-    steps: int | None = None,
 ) -> Trained:
-    """Train with the student's functions; return the parameters and the running statistics.
-
-    Stops after ``steps`` steps if that is given, else after the recipe's epochs.
-    """
+    """Train with the student's functions; return the parameters and the running statistics."""
     settings = Recipe.of(recipe)
     layers = BatchNorm(batchnorm_forward, batchnorm_backward)
-    parameters = train_mlp(x, y, settings, layers, steps=steps)
+    parameters = train_mlp(x, y, settings, layers)
     return parameters, [layers.running[i] for i in range(len(settings.hidden))]
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from autograder.student.generators import copied
 from autograder.student.training import Array, Hidden, Parameters, Recipe, Rng, train_mlp
 
 P = 0.3  # drop probability of the network whose accuracy is checked
@@ -63,34 +62,3 @@ def train(
 ) -> Parameters:
     """Train with the student's dropout functions and return the parameters."""
     return train_mlp(x, y, Recipe.of(recipe), Dropout(dropout_forward, dropout_backward, P))
-
-
-def record_steps(
-    dropout_forward: Callable[..., Any],
-    dropout_backward: Callable[..., Any],
-    x: Array,
-    y: Array,
-    recipe: dict[str, Any],
-    p: float,
-    steps: int,
-) -> tuple[Parameters, list[list[Array]]]:
-    """Train for a few steps and record what PyTorch cannot know.
-
-    Returns
-    -------
-    end, masks:
-        The parameters after the last step; per step and hidden layer, which units (N, H) the student's
-        forward kept, found by calling it on ones with a copy of the generator.
-    """
-    settings = Recipe.of(recipe)
-    drawn: list[Array] = []
-
-    def probing_forward(x: Array, p: float, training: bool, rng: Rng) -> Any:
-        probe, _cache = dropout_forward(np.ones_like(x), p, training, copied(rng))
-        drawn.append(np.asarray(probe) != 0)
-        return dropout_forward(x, p, training, rng)
-
-    end = train_mlp(x, y, settings, Dropout(probing_forward, dropout_backward, p), steps=steps)
-    per_step = len(settings.hidden)
-    masks = [drawn[i : i + per_step] for i in range(0, len(drawn), per_step)]
-    return end, masks

@@ -12,14 +12,9 @@ import numpy as np
 from autograder.student.training import Array, Parameters, Recipe, train_mlp
 
 
-def train(
-    update: Callable[..., Any], x: Array, y: Array, recipe: dict[str, Any], steps: int | None = None
-) -> Parameters:
-    """Train with the student's ``update(param, grad, state, lr)`` and return the parameters.
-
-    ``steps`` ends the training after so many steps instead of after the epochs of the recipe.
-    """
-    return train_mlp(x, y, Recipe.of(recipe), update=update, steps=steps)
+def train(update: Callable[..., Any], x: Array, y: Array, recipe: dict[str, Any]) -> Parameters:
+    """Train with the student's ``update(param, grad, state, lr)`` and return the parameters."""
+    return train_mlp(x, y, Recipe.of(recipe), update=update)
 
 
 def walk(
