@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook
 
 from autograder.examiner import provisioner
 from autograder.examiner.kernel import Limits, execution_environment, kernel
 from autograder.student import launch
-from tests.conftest import ISOLATION, NO_SANDBOX
+from tests.conftest import ISOLATION, NO_SANDBOX, ROOT
 
 ROOM = Path(launch.__file__).parent
 MODULES = sorted(ROOM.rglob("*.py"))
@@ -72,3 +77,36 @@ def test_another_copy_on_the_path_is_not_used(tmp_path: Path) -> None:
     with kernel(Limits(), environment, ISOLATION, [str(tmp_path)]) as started:
         done = started.execute(source, 30)
     assert done.outputs[0].text.strip() == str(ROOM / "server.py")
+
+
+def test_a_course_that_is_another_copy_of_the_package(tmp_path: Path, solved: NotebookNode) -> None:
+    """The environment has one copy installed, the course's directory is another one, with code of its own."""
+    course = tmp_path / "course"
+    for name in ("autograder", "source"):
+        shutil.copytree(ROOT / name, course / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "nbgrader_config.py", course)
+    with (course / "autograder" / "student" / "server.py").open("a") as file:
+        file.write("# another version\n")
+    path = course / "submitted" / "ann" / "dropout" / "dropout.ipynb"
+    path.parent.mkdir(parents=True)
+    nbformat.write(solved, path)
+    scripts = str(Path(sys.executable).parent)
+    environment = {**os.environ, "AUTOGRADER_DATASET": "digits", "MNIST_DIR": ""}
+    environment["PATH"] = f"{scripts}:{os.environ['PATH']}"
+
+    def run(*command: str) -> str:
+        done = subprocess.run(
+            [f"{scripts}/{command[0]}", *command[1:]],
+            cwd=course, capture_output=True, text=True, check=False, timeout=300, env=environment,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("nbgrader", "generate_assignment", "dropout")
+    run("nbgrader", "autograde", "dropout")
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        assert gradebook.find_submission("dropout", "ann").score == 44
+    assert "44 of 44" in run("autograder", "grade", str(path))
+    run("autograder", "autograde", "dropout", "--force")
+    with Gradebook(f"sqlite:///{course}/gradebook.db") as gradebook:
+        assert gradebook.find_submission("dropout", "ann").score == 44

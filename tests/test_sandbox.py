@@ -46,7 +46,7 @@ def tried(running: Kernel, source: str, seconds: float = 20) -> str:
     [
         ROOT / "source", ROOT / "reference", ROOT / "release", ROOT / "nbgrader_config.py",
         ROOT / "tests", Path.home() / ".bashrc", Path("/etc/passwd"), Path("/etc/shadow"),
-        Path("/var"), Path.home() / ".ssh", Path("/home"),
+        Path("/var"), Path.home() / ".ssh", Path("/srv"),
     ],
     ids=str,
 )  # fmt: skip

@@ -284,6 +284,9 @@ def cluster(workers: int | None, scheduler: str | None, n: int) -> Iterator[Clie
             with Client(scheduler, timeout=30) as client:
                 yield client
             return
+        # Workers look for modules where we do, but nbgrader has put the current directory, which may hold another copy of
+        # this package, before the place that we were loaded from.
+        sys.path.insert(0, str(sandbox.PACKAGE.parent))
         count = min(workers or len(os.sched_getaffinity(0)), n)
         with (
             LocalCluster(

@@ -25,7 +25,7 @@ from autograder.engine.limits import MachineTooBusy, OutOfTime, time_limit
 from autograder.engine.messages import _
 from autograder.engine.replies import RemoteFailure
 from autograder.engine.results import CheckResult
-from autograder.examiner import cells
+from autograder.examiner import cells, sandbox
 from autograder.examiner.errors import CouldNotGrade
 from autograder.examiner.kernel import (
     Ending,
@@ -94,6 +94,8 @@ class _Examination:
 
     Attributes
     ----------
+    masked:
+        Modules that cannot be imported: none in an assignment that does not use our checks.
     left_out:
         Cells that are not executed any more.
     watched:
@@ -113,6 +115,8 @@ class _Examination:
             for i, c in enumerate(notebook)
             if c.cell_type == "code" and not cells.is_experiment(c)
         ]
+        checked = any(cells.is_test(c) and cells.check_calls(c.source) for c in notebook)
+        self.masked = sandbox.MASKED if checked else ()
         self.examined = Examined()
         self.left_out: set[int] = set()
         self.cleared: set[int] = set()
@@ -145,7 +149,9 @@ class _Examination:
     def attempt(self) -> tuple[int, Ending] | None:
         """Execute what is to be executed; return the cell at which the kernel became unusable, and how."""
         before = self.used
-        with kernel(self.limits, execution_environment(), self.isolation) as running:
+        with kernel(
+            self.limits, execution_environment(), self.isolation, masked=self.masked
+        ) as running:
             for i in self.todo:
                 if i in self.left_out or i in self.examined.tests:
                     continue

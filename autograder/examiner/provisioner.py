@@ -112,7 +112,7 @@ class ForkServer:
                 [sys.executable, "-P", str(launch.__file__), "forkserver"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._told.writing,
+                stderr=self._told.writing.fileno(),
                 text=True,
                 env=environment,
                 start_new_session=True,  # an interrupt from the keyboard is for the examiner
@@ -199,7 +199,7 @@ class SandboxProvisioner(LocalProvisioner):  # type: ignore[misc]
             cwd=str(own),
             env=self._whole_environment(work),
             stdout=subprocess.DEVNULL,
-            stderr=self._told.writing,
+            stderr=self._told.writing.fileno(),
         )
         launch: dict[str, Any] = await super().pre_launch(**kwargs)
         return launch

@@ -19,7 +19,7 @@ from pathlib import Path
 from autograder.engine.messages import _
 
 SECONDS = 0.2
-OPEN_FILES = 4096  # of all its processes; a socket or pipe holds up to 200 kB in the system
+OPEN_FILES = 16_384  # of all its processes; a socket or pipe holds up to 200 kB in the system
 BYTES_OF_INODE = 1024
 
 
@@ -58,30 +58,42 @@ def guarded(
     """
     done = threading.Event()
 
-    def look() -> None:
+    def look(exceeded: Callable[[], str]) -> None:
         while not done.wait(SECONDS):
-            if reason := exceeded(roots, limits, places):
+            if reason := exceeded():
                 tell(reason)
                 for child in children(roots[0]):  # its init: the whole namespace dies with it
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(child, signal.SIGKILL)
 
-    watcher = threading.Thread(target=look, name="autograder-watch", daemon=True)
-    watcher.start()
+    # Of two threads: asking for the memory of processes that multiply takes seconds.
+    watchers = [
+        threading.Thread(target=look, args=[exceeded], name="autograder-watch", daemon=True)
+        for exceeded in (lambda: too_many(roots, limits), lambda: too_much(roots, limits, places))
+    ]
+    for watcher in watchers:
+        watcher.start()
     try:
         yield
     finally:
         done.set()
-        watcher.join()
+        for watcher in watchers:
+            watcher.join()
 
 
-def exceeded(roots: Sequence[int], limits: Limits, places: Sequence[Path]) -> str:
-    """Return which limit a sandbox exceeds, as a sentence; an empty string if none."""
+def too_many(roots: Sequence[int], limits: Limits) -> str:
+    """Return which limit on processes and open files a sandbox exceeds, as a sentence; an empty string if none."""
     inside = [pid for root in roots for pid in below(root, limits.processes)]
     if limits.processes and sum(map(threads, inside)) > limits.processes:
         return _("it ran more than {n} processes and threads").format(n=limits.processes)
     if sum(map(open_files, inside)) > OPEN_FILES:
         return _("it had more than {n} files open").format(n=OPEN_FILES)
+    return ""
+
+
+def too_much(roots: Sequence[int], limits: Limits, places: Sequence[Path]) -> str:
+    """Return whether a sandbox uses too much memory, as a sentence; an empty string if not."""
+    inside = [pid for root in roots for pid in below(root, limits.processes)]
     if limits.memory and memory(inside, places, limits.memory) > limits.memory:
         return _("it used more than {n} bytes of memory").format(n=limits.memory)
     return ""
@@ -167,7 +179,8 @@ def below(pid: int, most: int = 0) -> list[int]:
 
     Processes may be made faster than they can be counted.
     """
-    found, todo = [], children(pid)
+    found: list[int] = []
+    todo = children(pid)
     while todo and not 0 < most < len(found):
         found.append(todo.pop())
         todo += children(found[-1])

@@ -97,7 +97,7 @@ def run_kernel(arguments: Sequence[str]) -> None:
 
     sys.argv = ["ipykernel_launcher", *arguments]
     said = os.fstat(2)
-    app = IPKernelApp.instance()
+    app: Any = IPKernelApp.instance()
     app.initialize(list(arguments))
     with open(os.devnull, "r+b") as null:
         for descriptor in range(256):

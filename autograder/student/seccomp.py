@@ -80,12 +80,12 @@ def _lines(machine: str) -> Iterator[tuple[int, int, int, int]]:
         if (number := numbers[which]) is not None:
             yield EQUAL, 0, 1, number
             yield refuse
-    number = {name: numbers[which] for name, numbers in LOOKED_AT.items()}
+    special = {name: numbers[which] for name, numbers in LOOKED_AT.items()}
     yield (
         EQUAL,
         0,
         1,
-        number["clone3"],
+        special["clone3"],
     )  # its flags lie in memory; the C library falls back to `clone`
     yield RETURN, 0, 0, REFUSE | errno.ENOSYS
     for name, argument, test, values, then, otherwise in (
@@ -94,13 +94,13 @@ def _lines(machine: str) -> Iterator[tuple[int, int, int, int]]:
         ("ioctl", 1, EQUAL, (TIOCSTI, TIOCLINUX), refuse, allow),
         ("personality", 0, EQUAL, (ASK,), allow, refuse),
     ):
-        yield EQUAL, 0, 3 + len(values), number[name]
+        yield EQUAL, 0, 3 + len(values), special[name]
         yield LOAD, 0, 0, ARGUMENTS + 8 * argument  # its lower half
         for left, value in zip(reversed(range(len(values))), values, strict=True):
             yield test, left, int(left == 0), value
         yield then
         yield otherwise
-    yield EQUAL, 0, 11, number["socket"]
+    yield EQUAL, 0, 11, special["socket"]
     yield LOAD, 0, 0, ARGUMENTS
     yield EQUAL, 8, 0, AF_UNIX
     yield EQUAL, 1, 0, AF_INET
