@@ -25,7 +25,7 @@ from tests.browser.payloads import ATTACHMENT, MARKDOWN, OUTPUTS, wrap
 from tests.conftest import ISOLATION, ROOT
 
 TOKEN = "a-token-of-this-test"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 SHOTS = Path(os.environ.get("AUTOGRADER_SCREENSHOTS") or ROOT / "build" / "screenshots")
 HIGHEST = 12_000  # pixels of a picture
