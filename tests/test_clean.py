@@ -85,7 +85,13 @@ EVIL = '"><img src=x onerror=alert(1)>'
 
 @pytest.mark.parametrize("page", PAGES)
 def test_names_and_metadata_run_nothing(page: str) -> None:
-    marks = {"grade_id": "a" + EVIL, "grade": True, "solution": False, "points": EVIL, "score": EVIL}
+    marks = {
+        "grade_id": "a" + EVIL,
+        "grade": True,
+        "solution": False,
+        "points": EVIL,
+        "score": EVIL,
+    }
     code = new_code_cell("1", metadata={"nbgrader": marks, "tags": [EVIL], "magics_language": EVIL})
     code.execution_count, code.id = EVIL, EVIL
     more = new_code_cell("2", metadata={"nbgrader": {**marks, "grade_id": "ok"}})
@@ -152,6 +158,8 @@ def test_what_is_meant_to_be_seen_is_there(page: str) -> None:
 LONG = {
     "div": "<div>" * 10_000,
     "b": "<b>" * 10_000,
+    "few": "<div>" * 3_000,
+    "closed": "<i>" * 150 + "x" + "</i>" * 150,
     "links": "[a](http://b) " * 10_000,
     "images": "![" * 25_000,
     "megabytes": "word " * 1_000_000,
@@ -174,6 +182,16 @@ def test_what_is_too_long_or_too_deep_comes_as_plain_text(page: str, name: str) 
     assert clean._depth(shown) < clean.DEPTH + 50
     if name != "lone":
         assert "It begins so:" in shown or "left out" in shown
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("markup", ["<div>" * 10_000, "<b>x</b>" * 100_000])
+def test_so_does_html_that_code_displays(page: str, markup: str) -> None:
+    data = {"text/html": markup, "text/plain": "the table"}
+    output = new_output("display_data", data=data)
+    shown = inside(PAGES[page](new_notebook(cells=[new_code_cell("", outputs=[output])])))
+    assert "It begins so:" in shown or "the table" in shown
+    assert shown.count("<div") + shown.count("<b>") < 100
 
 
 @pytest.mark.parametrize("page", PAGES)

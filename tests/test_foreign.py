@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -107,3 +109,34 @@ def test_lines_of_nbgraders_log(text: str) -> None:
     assert shown.startswith("[AutogradeApp] copying ")
     assert shown.replace("\n", "").replace("\t", "").isprintable()
     assert not COMMAND.search(shown)
+
+
+def test_nbgraders_own_lines_pass_through_there(tmp_path: Path) -> None:
+    """The configuration of the course says so: file names come into nbgrader's log unasked."""
+    from autograder.course import nbgrader
+    from tests.conftest import ROOT
+
+    shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
+    for student in ("a\n::error::b", "c\x1b[2J##[error]"):
+        folder = tmp_path / "submitted" / student / "dropout"
+        folder.mkdir(parents=True)
+        (folder / "dropout.ipynb").write_text("{}")
+    log = nbgrader(tmp_path, "autograde", "dropout", check=False)
+    assert ": :error: :b" in log
+    assert "\\x1b[2J# #[error]" in log
+    assert not COMMAND.search(log)
+    assert "\x1b" not in log
+
+
+def test_a_json_report_holds_any_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from autograder.cli import main
+    from tests.conftest import ISOLATION, ROOT
+
+    path, report = tmp_path / "a\udcff\n::error::.ipynb", tmp_path / "report.json"
+    path.write_text("no notebook")
+    status = main(
+        ["grade", str(path), "--course", str(ROOT), "--json", str(report), "--isolation", ISOLATION]
+    )
+    assert status == 2
+    assert not COMMAND.search(capsys.readouterr().out)
+    assert json.loads(report.read_text())["notebooks"][0]["path"] == str(path)
