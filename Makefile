@@ -11,7 +11,7 @@ STAMP := $(VENV)/.installed
 export MNIST_DIR ?= $(abspath $(wildcard ../shared/data/mnist))
 export PATH := $(abspath $(BIN)):$(PATH)
 
-.PHONY: demo test redteam lint format course points calibrate bench clean help
+.PHONY: demo test redteam browser lint format course points calibrate bench clean help
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -20,10 +20,13 @@ demo: $(STAMP)  ## make a small class, grade it with nbgrader, print the scores
 	autograder demo
 
 test: $(STAMP)  ## run the tests
-	pytest -n 2 --dist loadfile -m "not redteam" $(PYTEST_ARGS)
+	pytest -n 2 --dist loadfile -m "not redteam and not browser" $(PYTEST_ARGS)
 
 redteam: $(STAMP)  ## grade more than sixty hostile submissions, kill a batch twenty times (10 minutes)
 	pytest -n 2 --dist loadfile -m redteam $(PYTEST_ARGS)
+
+browser: $(STAMP)  ## open the pages in headless Chromium (2 minutes); pictures go to build/screenshots
+	pytest -m browser $(PYTEST_ARGS)
 
 lint: $(STAMP)  ## check format, style and types
 	ruff format --check .

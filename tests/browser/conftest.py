@@ -25,9 +25,10 @@ from tests.browser.payloads import ATTACHMENT, MARKDOWN, OUTPUTS, wrap
 from tests.conftest import ISOLATION, ROOT
 
 TOKEN = "a-token-of-this-test"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
 SHOTS = Path(os.environ.get("AUTOGRADER_SCREENSHOTS") or ROOT / "build" / "screenshots")
+HIGHEST = 12_000  # pixels of a picture
 FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -65,13 +66,18 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 @pytest.fixture
 def shot(browser: Any, request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Keep a picture of the whole page as ``<test>-<name>.png``."""
+    """Keep a picture of the page as ``<test>-<name>.png``, and one of its end if it is very long."""
 
     def take(name: str) -> None:
         SHOTS.mkdir(parents=True, exist_ok=True)
+        where = str(SHOTS / f"{request.node.name}-{name}")
         height = browser.execute_script("return document.documentElement.scrollHeight")
-        browser.set_window_size(1280, min(max(height, 800), 12_000))
-        browser.save_screenshot(str(SHOTS / f"{request.node.name}-{name}.png"))
+        browser.set_window_size(1280, min(max(height, 800), HIGHEST))
+        browser.save_screenshot(f"{where}.png")
+        if height > HIGHEST:
+            browser.set_window_size(1280, 4000)
+            browser.execute_script("window.scrollTo(0, document.documentElement.scrollHeight)")
+            browser.save_screenshot(f"{where}-end.png")
         browser.set_window_size(1280, 1600)
 
     return take
@@ -156,13 +162,21 @@ class Lab:
         """Return the address of a page, with the token."""
         return f"{self.url}{path}?token={TOKEN}"
 
-    def submission(self, student: str) -> str:
-        """Return the address of a student's notebook in the Formgrader."""
+    def sign_in(self, browser: Any) -> None:
+        """Get the cookie with which a page's own requests are answered."""
+        browser.get(self.at("/login"))
+
+    def grades(self, student: str) -> tuple[str, dict[str, float | None]]:
+        """Return the id of a student's notebook in the gradebook, and its automatic scores."""
         from nbgrader.api import Gradebook
 
         with Gradebook(f"sqlite:///{self.course / 'gradebook.db'}") as gradebook:
             found = gradebook.find_submission_notebook("dropout", "dropout", student)
-            return self.at(f"/formgrader/submissions/{found.id}/")
+            return found.id, {grade.name: grade.auto_score for grade in found.grades}
+
+    def submission(self, student: str) -> str:
+        """Return the address of a student's notebook in the Formgrader."""
+        return self.at(f"/formgrader/submissions/{self.grades(student)[0]}/")
 
 
 @pytest.fixture(scope="session")
