@@ -41,8 +41,8 @@ ACCEPT_SECONDS = 5.0  # an idle kernel connects within milliseconds
 LOOK_AGAIN = 0.05
 MAX_REPLY = 32_000_000  # bytes of one reply, and of its part that is not arrays
 MAX_REPLY_TEXT = 2_000_000
-MAX_REPLIES = 256_000_000  # likewise of all replies on one channel
-MAX_REPLIES_TEXT = 20_000_000
+MAX_REPLIES = 128_000_000  # likewise of all replies on one channel
+MAX_REPLIES_TEXT = 10_000_000
 NAME, SAYS, WHERE, PRINTED = 80, 2000, 500, 2000  # characters of what comes with a reply
 
 Seen = TypeVar("Seen")
