@@ -233,6 +233,18 @@ def test_dying_in_a_thread_costs_the_cell_that_began_it(way: str, seconds: float
     assert states(classic=thread + CLASSIC) == PASSED
 
 
+def test_whatever_stands_where_the_sockets_lie_costs_nothing() -> None:
+    source = "import os, shutil\nshutil.rmtree('..', ignore_errors=True)\nos.makedirs('../calls')\n"
+    assert states(classic=source + CLASSIC) == [State.PASSED] * 3
+
+
+def test_a_directory_that_cannot_be_used_is_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    with kernel(LIMITS, execution_environment(), ISOLATION) as started:
+        monkeypatch.setattr(started, "directory", Path("/nonexistent"))
+        with pytest.raises(remote.KernelDied), remote.channel(started, 5):
+            pass
+
+
 @pytest.mark.parametrize("what", OTHERS)
 def test_dying_by_what_a_cell_left_behind(what: str) -> None:
     assert states(classic=OTHERS[what] + CLASSIC) == PASSED

@@ -8,6 +8,7 @@ to the caller's as well. Checks cannot tell the difference.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import socket
 import sys
 import time
@@ -366,11 +367,13 @@ def channel(kernel: Kernel, seconds: float) -> Iterator[Channel]:
     KernelDied
         If the kernel does not connect.
     """
-    path = kernel.directory / "calls"
-    path.unlink(missing_ok=True)
+    path = kernel.directory / f"calls-{secrets.token_hex(4)}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(str(path))
-        listener.listen(1)
+        try:
+            listener.bind(str(path))
+            listener.listen(1)
+        except OSError as error:  # student code can write there, and removed or filled it
+            raise KernelDied(_("the kernel's directory cannot be used")) from error
         listener.settimeout(LOOK_AGAIN)
         kernel.begin(_serve(path))
         connection = _accepted(listener, kernel)
