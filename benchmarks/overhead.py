@@ -31,6 +31,7 @@ import nbformat  # noqa: E402
 from autograder import assignments  # noqa: E402
 from autograder.accuracy import training_data  # noqa: E402
 from autograder.examiner import cells  # noqa: E402
+from autograder.examiner import examine as examining  # noqa: E402
 from autograder.examiner import grade as grading  # noqa: E402
 from autograder.examiner.kernel import Kernel  # noqa: E402
 from benchmarks.classroom import lesson  # noqa: E402
@@ -49,7 +50,7 @@ class Stages:
 
     def __enter__(self) -> Stages:
         self._patches = contextlib.ExitStack()
-        start, execute, run_test = grading.kernel, Kernel.execute, grading.run_test
+        start, execute, run_test = examining.kernel, Kernel.execute, examining.run_test
 
         @contextlib.contextmanager
         def kernel(*args: Any) -> Iterator[Kernel]:
@@ -73,7 +74,7 @@ class Stages:
             return result
 
         for target, name, new in (
-            (grading, "kernel", kernel), (Kernel, "execute", cell), (grading, "run_test", test),
+            (examining, "kernel", kernel), (Kernel, "execute", cell), (examining, "run_test", test),
         ):  # fmt: skip
             self._patches.enter_context(mock.patch.object(target, name, new))
         return self

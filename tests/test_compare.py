@@ -7,9 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from autograder.engine.compare import Close, Is, Raised, Raises, Unchanged, Within, shorten, show
-from autograder.engine.observe import raised
-from autograder.student.outcome import Raised, shorten
+from autograder.engine.compare import Close, Is, Raises, Unchanged, Within, show
+from autograder.student.outcome import Raised, raised, shorten
 
 X = np.array([[1.0, 0.0, -2.0], [0.0, 3.0, 4.0]])
 

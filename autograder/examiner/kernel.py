@@ -32,7 +32,7 @@ from autograder.examiner.zmtp import Connection
 READY_SECONDS = 60.0
 ASK_AGAIN = 0.05
 LOOK_AGAIN = 0.005
-BEGIN_SECONDS = 15.0  # within which a kernel that is not busy begins to execute
+BEGIN_SECONDS = 5.0  # within which a kernel that is not busy begins to execute
 INTERRUPT_SECONDS = 5.0  # within which an interrupted cell ends
 IDLE_SECONDS = 1.0  # within which the outputs of a cell arrive after its reply
 DEATH_SECONDS = 5.0  # between the end of a process's sockets and its own
@@ -41,15 +41,20 @@ LINGER_SECONDS = 3.0
 REPLY_BYTES = 1_000_000  # of a message on the shell channel
 SPARE_BYTES = 100_000  # of a message with outputs, besides the outputs
 SPARE_SECONDS = 5.0
-# Whatever makes IPython leave is announced in the reply to the same request, and tqdm needs no thread.
+# What a reply then tells besides: that IPython was told to exit (by whatever way), that a timer is running. And tqdm
+# needs no thread.
 PREPARE = """
-import sys
+import signal, sys
 from IPython import get_ipython
-get_ipython().observe(
-    lambda change: change.new and change.owner.payload_manager.write_payload(
-        {"source": "ask_exit", "keepkernel": False}
-    ),
-    "exit_now",
+shell = get_ipython()
+tell = shell.payload_manager.write_payload
+timers = shell.kernel.io_loop.asyncio_loop._scheduled
+shell.observe(
+    lambda change: change.new and tell({"source": "ask_exit", "keepkernel": False}), "exit_now"
+)
+shell.events.register(
+    "post_execute",
+    lambda: (timers or any(signal.getitimer(signal.ITIMER_REAL))) and tell({"source": "timer"}),
 )
 if "tqdm" in sys.modules:
     sys.modules["tqdm"].tqdm.monitor_interval = 0
@@ -172,6 +177,7 @@ class Kernel:
         self._begun = ""
         self._early: Ending | None = None  # how that ended, if it was heard already
         self._silences = 0  # times that the kernel replied and then did not say that it was idle
+        self._timer = False  # whether one was running after the last reply
         self._known: set[int] = set()  # threads that do not belong to the last cell
         self._channels: dict[str, Connection] = {}
         try:
@@ -211,7 +217,7 @@ class Kernel:
         try:
             for _channel, said in self._hear(0.0):
                 if said.kind == "execute_reply" and said.parent == self._begun:
-                    self._early = ending_of(said)
+                    self._early = self._ending_of(said)
         except Silence as silence:
             self._early = silence.ending
         return self._early is not None
@@ -244,15 +250,12 @@ class Kernel:
             Wait a moment even if no thread and no process is seen.
         """
         started = self.meter.threads() - self._known
-        if not started and not careful:
+        if not (started or careful or self._timer):
             return self.ending
         ending, begin = self.ending, time.monotonic()
         self.meter.start()
         try:
-            while (passed := time.monotonic() - begin) < LINGER_SECONDS:
-                if not started & self.meter.threads() and not (careful and passed < REST_SECONDS):
-                    break
-                self._hear(LOOK_AGAIN)
+            self._rest(started, begin + (REST_SECONDS if careful else 0.0), begin + LINGER_SECONDS)
         except Silence as silence:
             self.ending = silence.ending
             return self.ending
@@ -263,6 +266,19 @@ class Kernel:
         barrier = self._await(self._request("", silent=True), BEGIN_SECONDS, Outputs(0))
         self.ending = ending if barrier is Ending.FINISHED else barrier
         return self.ending
+
+    def _rest(self, started: set[int], not_before: float, not_after: float) -> None:
+        """Wait until these threads have ended and no timer can be running any more.
+
+        Raises
+        ------
+        Silence
+            If the kernel dies meanwhile.
+        """
+        while (now := time.monotonic()) < not_after:
+            if not self._timer and now >= not_before and not started & self.meter.threads():
+                return
+            self._hear(LOOK_AGAIN)
 
     def get_used_to(self) -> None:
         """Take the threads and processes that run now for the kernel's own."""
@@ -344,7 +360,7 @@ class Kernel:
                     outputs.add(said)
                     idle = idle or said.is_idle
                 elif said.kind == "execute_reply" and reply is None:
-                    reply, replied = ending_of(said), time.monotonic()
+                    reply, replied = self._ending_of(said), time.monotonic()
             now = time.monotonic()
             if reply is not None:
                 idle = idle or "iopub" not in self._channels
@@ -390,6 +406,10 @@ class Kernel:
             heard += [(name, one) for one in said if one is not None]
         return heard
 
+    def _ending_of(self, reply: Said) -> Ending:
+        self._timer = "timer" in reply.announced
+        return Ending.LEFT if "ask_exit" in reply.announced else Ending.FINISHED
+
     def _hung_up(self) -> Ending:
         """Return whether a kernel that closed its channel dies; its sockets end a moment before its process."""
         deadline = time.monotonic() + DEATH_SECONDS
@@ -398,11 +418,6 @@ class Kernel:
                 return Ending.DIED
             time.sleep(LOOK_AGAIN)
         return Ending.UNRESPONSIVE
-
-
-def ending_of(reply: Said) -> Ending:
-    """Return what a kernel's reply to a request says of its future."""
-    return Ending.LEFT if reply.leaves else Ending.FINISHED
 
 
 def require_time(used: float, seconds: float, wall: float) -> None:

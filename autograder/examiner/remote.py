@@ -8,6 +8,7 @@ to the caller's as well. Checks cannot tell the difference.
 from __future__ import annotations
 
 import contextlib
+import secrets
 import socket
 import time
 from collections import deque
@@ -42,8 +43,8 @@ ACCEPT_SECONDS = 5.0  # an idle kernel connects within milliseconds
 LOOK_AGAIN = 0.05
 MAX_REPLY = 32_000_000  # bytes of one reply, and of its part that is not arrays
 MAX_REPLY_TEXT = 2_000_000
-MAX_REPLIES = 256_000_000  # likewise of all replies on one channel
-MAX_REPLIES_TEXT = 20_000_000
+MAX_REPLIES = 128_000_000  # likewise of all replies on one channel
+MAX_REPLIES_TEXT = 10_000_000
 
 Seen = TypeVar("Seen")
 
@@ -280,19 +281,19 @@ def channel(kernel: Kernel, seconds: float) -> Iterator[Channel]:
     KernelDied
         If the kernel does not connect.
     """
-    path = kernel.directory / "calls"
+    name = f"calls-{secrets.token_hex(4)}"
+    path = kernel.directory / name
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         try:
-            path.unlink(missing_ok=True)
             listener.bind(str(path))
             listener.listen(1)
         except (
             OSError
-        ) as error:  # the directory is the student's: full, say, or gone with the kernel
+        ) as error:  # student code can write there: full, removed, or gone with the kernel
             kernel.ending = Ending.DIED
-            raise KernelDied(_("the kernel does not answer")) from error
+            raise KernelDied(_("the kernel's directory cannot be used")) from error
         listener.settimeout(LOOK_AGAIN)
-        kernel.begin(_serve(kernel.inside / "calls"))
+        kernel.begin(_serve(kernel.inside / name))
         connection = _accepted(listener, kernel)
     opened = Channel(connection, kernel.is_alive, seconds, kernel.meter)
     try:

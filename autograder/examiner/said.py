@@ -56,15 +56,14 @@ class Said:
         return self.kind == "status" and (self.content or {}).get("execution_state") == "idle"
 
     @property
-    def leaves(self) -> bool:
-        """Whether it is a reply with which the kernel announces its end."""
+    def announced(self) -> set[str]:
+        """What a reply announces in its payload: ``ask_exit`` is the kernel's end."""
         payload = (self.content or {}).get("payload")
-        return isinstance(payload, list) and any(
-            isinstance(item, dict)
-            and item.get("source") == "ask_exit"
-            and item.get("keepkernel") is not True
-            for item in payload
-        )
+        return {
+            _text(item.get("source"))
+            for item in (payload if isinstance(payload, list) else ())
+            if isinstance(item, dict) and item.get("keepkernel") is not True
+        }
 
 
 class Outputs:
