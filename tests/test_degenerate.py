@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from autograder.engine.declare import Check
-from autograder.engine.observe import Captured, kept_global_random_state
 from autograder.engine.results import AspectResult, CheckResult
 from autograder.engine.run import run_trials
 from autograder.engine.scoring import share_of
+from autograder.student.outcome import Captured, kept_global_random_state
 from tests.conftest import FUNCTION_CHECKS, load_solution
 from tests.degenerate import Functions, functions_of
 
