@@ -23,6 +23,7 @@ from autograder.examiner.examine import State, examine
 from autograder.examiner.kernel import Ending, Kernel, Limits, execution_environment, kernel
 from autograder.examiner.meter import TICK, Meter
 from autograder.examiner.said import MAX_OUTPUTS, Outputs, Said, plain
+from autograder.student.plain import Opaque
 from tests.conftest import ISOLATION
 from tests.test_grade import GOOD, mini
 
@@ -442,18 +443,50 @@ REPLIES = {
     "many empty lists": "[[]] * 3_000_000",
     "deep lists": "__import__('functools').reduce(lambda x, _: [x], range(500), 0)",
 }
+FORCED = """
+import msgpack
+from autograder.student import server, wire
+genuine, honest = server.answer, {honest}
+def answer(*given):
+    global honest
+    honest -= 1
+    if honest >= 0:
+        return genuine(*given)
+    arrays = value.tobytes() if isinstance(value, np.ndarray) else b""
+    sent = [] if arrays else value
+    text = msgpack.packb([sent, None, [], None, ""])
+    return wire.LENGTH.pack(len(text)) + text + arrays
+server.answer = answer
+"""
+"""A server that sends what ours would not, after some honest replies."""
+
+
+@pytest.mark.parametrize("name", REPLIES)
+@pytest.mark.parametrize("where", ["first", "later"])
+def test_what_is_too_large_stays_over_there(name: str, where: str) -> None:
+    source = f"import numpy as np\nvalue = {REPLIES[name]}\ndef later():\n    return value"
+    with kernel(LIMITS, execution_environment(), ISOLATION) as started:
+        assert not started.execute(source, 30).error
+        with Growth() as growth, remote.channel(started, 20) as opened:
+            obtained = obtain(opened, where)
+    found = obtained["value"] if where == "first" else obtained
+    while isinstance(found, list) and len(found) == 1:  # of deep lists, the outermost are carried
+        (found,) = found
+    assert isinstance(found, Opaque)
+    assert growth.megabytes < MEGABYTES
 
 
 @pytest.mark.parametrize("name", REPLIES)
 @pytest.mark.parametrize("where", ["first", "later"])
 def test_replies_are_limited_the_first_one_too(name: str, where: str) -> None:
     source = f"import numpy as np\nvalue = {REPLIES[name]}\ndef later():\n    return value"
+    forced = FORCED.format(honest=0 if where == "first" else 1)
     with kernel(LIMITS, execution_environment(), ISOLATION) as started:
-        assert not started.execute(source, 30).error
+        assert not started.execute(source + forced, 30).error
         with (
             Growth() as growth,
             remote.channel(started, 20) as opened,
-            pytest.raises((remote.KernelDied, remote.RemoteFailure)),
+            pytest.raises(remote.KernelDied),
         ):
             obtain(opened, where)
     assert growth.megabytes < MEGABYTES
