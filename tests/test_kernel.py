@@ -452,10 +452,11 @@ def answer(*given):
     honest -= 1
     if honest >= 0:
         return genuine(*given)
-    arrays = value.tobytes() if isinstance(value, np.ndarray) else b""
-    sent = [] if arrays else value
-    text = msgpack.packb([sent, None, [], None, ""])
-    return wire.LENGTH.pack(len(text)) + text + arrays
+    reply = [value, None, [], None, ""]
+    if isinstance(value, np.ndarray):
+        return wire.dumps(reply, back=True)
+    text = msgpack.packb(reply)
+    return wire.LENGTH.pack(len(text)) + text
 server.answer = answer
 """
 """A server that sends what ours would not, after some honest replies."""
